@@ -5,7 +5,7 @@ Rules:
 - A clock more than ``CLOCK_TOLERANCE`` behind the mark is not believed. If it stays behind and runs steadily for
   ``CLOCK_FORGIVE``, the mark was wrong and comes down.
 - A jump forward of more than ``CLOCK_JUMP`` between two ticks of one run is not believed until the clock has run
-  steadily for ``CLOCK_SETTLE``. Until then the mark stays where it was, so that a jump that is taken back leaves no trace.
+  steadily for ``CLOCK_SETTLE``. Until then the mark stays where it was: a jump that is taken back leaves no trace.
 - A long gap before the first tick of a run is natural: the machine was switched off.
 - Steady means that no step between two ticks is longer than ``CLOCK_JUMP`` or goes back more than ``CLOCK_TOLERANCE``.
 
