@@ -54,7 +54,18 @@ def test_a_hardware_text_names_its_chip_family(hardware: str, chip: str) -> None
 
 @pytest.mark.parametrize(
     "hardware",
-    ["", "ESP32", "ESP32-U4WDH", "ESP32-C61", "ESP32-P4 v1.3", "ESP32-H2", "ESP8266EX2", "RTL8710", "ESP32-S30", "xESP8266"],
+    [
+        "",
+        "ESP32",
+        "ESP32-U4WDH",
+        "ESP32-C61",
+        "ESP32-P4 v1.3",
+        "ESP32-H2",
+        "ESP8266EX2",
+        "RTL8710",
+        "ESP32-S30",
+        "xESP8266",
+    ],
 )
 def test_an_uncertain_hardware_text_names_no_chip(hardware: str) -> None:
     assert normalise_chip(hardware) is None

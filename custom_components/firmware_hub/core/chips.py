@@ -1,19 +1,19 @@
 """Tasmota's chips and images: which image file belongs to which chip and build.
 
-The one table for both sides of the match: the dialect turns what a device reports into ``model`` (chip) and ``variant``
-(build), the source turns the file names of a release into the same two words. What stands in neither column of the table
-is unknown, and unknown means no offer (invariant 4): a wrong image bricks, because the device itself checks only the first
-byte and the flash size (Tasmota documentation, "Upgrading").
+The one table for both sides of the match: the dialect turns what a device reports into ``model`` (chip) and
+``variant`` (build), the source turns the file names of a release into the same two words. What does not stand in the
+table is unknown, and unknown means no offer (invariant 4): a wrong image bricks, because the device itself checks only
+the first byte and the flash size (Tasmota documentation, "Upgrading").
 
 Sources of the table: Tasmota ``support_esp8266.ino`` and ``support_esp32.ino`` (``GetDeviceHardware``: the texts of
-``StatusFWR.Hardware``), ``platformio_tasmota_env*.ini`` (file names), ``tasmota_configurations*.h`` (``CODE_IMAGE_STR``: the
-text in the brackets of the version), read in releases 14 and 15.
+``StatusFWR.Hardware``), ``platformio_tasmota_env*.ini`` (file names) and ``tasmota_configurations*.h``
+(``CODE_IMAGE_STR``: the text in the brackets of the version), read in releases 14 and 15.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 import re
+from dataclasses import dataclass
 from typing import NamedTuple
 
 HELPER_VARIANTS = frozenset({"minimal", "safeboot"})
@@ -58,9 +58,9 @@ def _chip(
     return Chip(name, re.compile(hardware), prefix, default, frozenset(builds.split()), gzip)
 
 
-# A bare "ESP32" is what the firmware says when it does not know the package, and "ESP32-U4WDH" is an old text for both the
-# single-core and the dual-core chip: neither is in the table. The ESP32-P4 is not in it because its silicon revisions need
-# different images under one name.
+# A bare "ESP32" is what the firmware says when it does not know the package, and "ESP32-U4WDH" is an old text for both
+# the single-core and the dual-core chip: neither is in the table. The ESP32-P4 is not in it because its silicon
+# revisions need different images under one name.
 CHIPS: tuple[Chip, ...] = (
     _chip(
         "ESP8266",
@@ -103,8 +103,8 @@ def normalise_chip(hardware: str) -> str | None:
 def normalise_variant(chip: str, image: str) -> str:
     """Turn the text in the version's brackets into the variant, as releases state it. Never raises.
 
-    The build machine's stamp goes, and the different names of a chip's plain image become one. A name that is not in the
-    table is kept as it is: it fits no release, and a person should read what the device says.
+    The build machine's stamp goes, and the different names of a chip's plain image become one. A name that is not in
+    the table is kept as it is: it fits no release, and a person should read what the device says.
     """
     name = _STAMP.sub("", image.strip())
     known = _BY_NAME.get(chip)
@@ -119,8 +119,8 @@ def normalise_variant(chip: str, image: str) -> str:
 def asset_names(chip: str, variant: str) -> AssetNames:
     """Return the file names of a build, best first; both empty if there is no such build. Never raises.
 
-    The helper is Tasmota's own rule: a device without room for the whole image asks for ``<name>-minimal`` with the same
-    ending in the same folder (``support_tasmota.ino``).
+    The helper is Tasmota's own rule: a device without room for the whole image asks for ``<name>-minimal`` with the
+    same ending in the same folder (``support_tasmota.ino``).
     """
     known = _BY_NAME.get(chip)
     if known is None or (variant != known.default and variant not in known.builds):
@@ -133,7 +133,7 @@ def asset_names(chip: str, variant: str) -> AssetNames:
 
 
 def variant_of_asset(name: str) -> Build | None:
-    """Decide which build a release's file holds; ``None`` for helpers, factory images and unknown names. Never raises."""
+    """Decide which build a file of a release holds; ``None``: a helper, a factory image or unknown. Never raises."""
     found = _ASSET.fullmatch(name)
     chip = _BY_PREFIX.get(found["prefix"]) if found else None
     if found is None or chip is None:
