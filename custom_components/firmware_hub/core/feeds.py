@@ -1,0 +1,139 @@
+"""The feeds: which are active, when each is fetched, what each has said, and what it refused.
+
+Rules:
+
+* A built-in public feed is fetched only while a device of its family exists (design section 5.3).
+* One failing feed never delays another: each has its own time and its own back-off.
+* An outage keeps the last good manifest. A refused one never replaces a good one (invariant 5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from . import limits
+from .effects import FeedRow, LedgerRow
+from .errors import Reason
+from .inputs import ManifestRead
+from .manifest import judge
+from .matching import Catalogue
+from .model import Feed, Manifest
+from .view import FeedView
+
+
+@dataclass(frozen=True, slots=True)
+class FeedState:
+    """What is known of a feed."""
+
+    feed: Feed
+    manifest: Manifest | None = None
+    fetched_at: datetime | None = None
+    etag: str = ""
+    failures: int = 0
+    last_error: Reason | None = None
+    fetching: bool = False
+
+
+class Feeds:
+    """All feeds of one hub."""
+
+    def __init__(self, has_dialect: Callable[[str], bool]) -> None:
+        """Begin with no feeds; ``has_dialect`` says whether a device of a family exists."""
+        self.catalogue = Catalogue()
+        self.states: dict[str, FeedState] = {}
+        self.ledger: dict[str, LedgerRow] = {}
+        self._has_dialect = has_dialect
+
+    def set(self, feeds: Iterable[Feed]) -> tuple[list[str], list[str]]:
+        """Take over all feeds as they are from now on; return the ids to fetch now and those that are gone.
+
+        A changed address or key forgets the manifest but not the ledger: a mirror cannot roll a feed back.
+        """
+        wanted = {feed.id: feed for feed in feeds if feed.enabled}
+        gone = [feed_id for feed_id in self.states if feed_id not in wanted]
+        for feed_id in gone:
+            del self.states[feed_id]
+            self.catalogue.remove(feed_id)
+        fresh = []
+        for feed in wanted.values():
+            state = self.states.get(feed.id)
+            if state is None or state.feed != feed:
+                self.states[feed.id] = FeedState(feed)
+                self.catalogue.remove(feed.id)
+                fresh.append(feed.id)
+        return fresh, gone
+
+    def restore(self, ledger: Iterable[LedgerRow]) -> None:
+        """Take over what the feeds said before a restart."""
+        self.ledger = {row.feed_id: row for row in ledger}
+
+    def is_active(self, feed_id: str) -> bool:
+        """Whether a feed is to be fetched at all."""
+        state = self.states.get(feed_id)
+        return state is not None and (not state.feed.dialect or self._has_dialect(state.feed.dialect))
+
+    def fetching(self, feed_id: str) -> bool:
+        """Note that a fetch begins; ``False`` if one runs already or the feed is not active."""
+        if not self.is_active(feed_id) or self.states[feed_id].fetching:
+            return False
+        self.states[feed_id] = replace(self.states[feed_id], fetching=True)
+        return True
+
+    def accept(self, item: ManifestRead, now: datetime) -> tuple[LedgerRow, FeedRow | None, frozenset[tuple[str, str]]]:
+        """Judge and take over a manifest; return the ledger, the row to keep, and the touched (manufacturer, model).
+
+        Raises:
+            Refused: by the rules of ``manifest.judge``; what was good before stays.
+        """
+        before = self.ledger.get(item.feed_id, LedgerRow(item.feed_id))
+        row = judge(item.manifest, before, now)
+        state = self.states[item.feed_id]
+        fetched_at = item.fetched_at or now
+        self.ledger[item.feed_id] = row
+        self.states[item.feed_id] = replace(
+            state,
+            manifest=item.manifest,
+            fetched_at=fetched_at,
+            etag=item.etag,
+            failures=0,
+            last_error=None,
+            fetching=state.fetching and item.from_store,
+        )
+        touched = self.catalogue.replace(item.manifest)
+        keep = None if item.from_store else FeedRow(item.feed_id, item.raw, item.etag, fetched_at)
+        return row, keep, touched
+
+    def unchanged(self, feed_id: str, now: datetime) -> None:
+        """Note that the server says that what we have is current."""
+        self.states[feed_id] = replace(
+            self.states[feed_id], fetched_at=now, failures=0, last_error=None, fetching=False
+        )
+
+    def failed(self, feed_id: str, reason: Reason, retry_after_s: int | None = None) -> timedelta:
+        """Note a failure; return after how long to try again: the server's wish, but never sooner than the back-off."""
+        state = self.states[feed_id]
+        backoff = limits.FETCH_BACKOFF[min(state.failures, len(limits.FETCH_BACKOFF) - 1)]
+        self.states[feed_id] = replace(state, failures=state.failures + 1, last_error=reason, fetching=False)
+        asked = timedelta(seconds=min(max(retry_after_s or 0, 0), limits.MAX_RETRY_AFTER.total_seconds()))
+        return max(backoff, asked)
+
+    def views(self) -> tuple[FeedView, ...]:
+        """Describe all feeds."""
+        return tuple(self._view(state) for state in self.states.values())
+
+    def _view(self, state: FeedState) -> FeedView:
+        manifest = state.manifest
+        return FeedView(
+            state.feed.id,
+            state.feed.title,
+            state.feed.trust,
+            state.feed.url,
+            state.fetched_at,
+            manifest.expires if manifest else None,
+            manifest.sequence if manifest else None,
+            len(manifest.releases) if manifest else 0,
+            state.last_error,
+            self.is_active(state.feed.id),
+        )

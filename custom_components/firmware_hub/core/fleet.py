@@ -1,0 +1,224 @@
+"""The devices: who they are, where they speak, and what they are doing just now.
+
+Rules:
+
+* Identity is hardware identity; a new name or topic is the same device (design section 2).
+* Two devices at one address: nothing is sent to either, and nothing that arrives there is believed (users.md 30).
+* At most ``MAX_DEVICES``, and after the first minutes ``NEW_DEVICES_PER_MINUTE`` new ones: a broker is not trusted.
+* Reading one message costs one look-up, however many devices there are.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+from datetime import datetime, timedelta
+
+from . import limits
+from .errors import Reason, Refused
+from .inputs import DeviceReported, HealthReported
+from .model import Device, DeviceFacts, DeviceId, FitKey, Presence
+
+_COPIED = tuple(field.name for field in fields(DeviceFacts))
+_BATTERY_OK = range(101)
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """What a report changed.
+
+    Attributes:
+        changed: the stored device differs from before.
+        fit_changed: something that decides about offers differs.
+        moved: it speaks elsewhere than before.
+        conflicts: devices that share an address from now on; ``resolved`` those that do not any more.
+    """
+
+    before: Device | None
+    device: Device
+    changed: bool
+    fit_changed: bool
+    moved: bool
+    conflicts: frozenset[DeviceId] = frozenset()
+    resolved: frozenset[DeviceId] = frozenset()
+
+
+class Fleet:
+    """All devices of one hub. It is the ``AddressBook`` of the dialects."""
+
+    def __init__(self) -> None:
+        """Begin with no devices."""
+        self.devices: dict[DeviceId, Device] = {}
+        self.presence: dict[DeviceId, Presence] = {}
+        self.by_fit: dict[FitKey, set[DeviceId]] = {}
+        self.by_dialect: Counter[str] = Counter()
+        self._claims: dict[tuple[str, str], frozenset[DeviceId]] = {}
+        self._minute: tuple[datetime | None, int] = (None, 0)
+        self._burst_until: datetime | None = None
+
+    # --- AddressBook -----------------------------------------------------------------------------------------------------
+
+    def at(self, dialect: str, address: str) -> Device | None:
+        """Return the only device that claimed this address."""
+        claimed = self._claims.get((dialect, address))
+        if claimed is None or len(claimed) != 1:
+            return None
+        return self.devices[next(iter(claimed))]
+
+    def get(self, device_id: DeviceId) -> Device | None:
+        """Return a device by its identity."""
+        return self.devices.get(device_id)
+
+    # --- what devices say --------------------------------------------------------------------------------------------------
+
+    def restore(self, devices: Iterable[Device]) -> None:
+        """Take over stored devices; what they are doing now is not known."""
+        for device in devices:
+            self.devices[device.id] = device
+            self.presence[device.id] = Presence()
+            self._claim(device)
+            self._index(None, device)
+
+    def expect_burst(self, now: datetime) -> None:
+        """Retained announcements arrive all at once after a connection: for a while the flood limit is wide."""
+        self._burst_until = now + limits.START_GRACE
+
+    def merge(self, item: DeviceReported, now: datetime) -> Merge:
+        """Take in a report.
+
+        Raises:
+            Refused: ``too_many_devices``, for a new device over one of the two limits.
+        """
+        before = self.devices.get(item.device_id)
+        if before is None:
+            self._admit(now)
+            self.presence[item.device_id] = Presence()
+        base = before or Device(item.device_id, item.dialect, first_seen=now)
+        device = _merged(base, item.facts)
+        if device == before:
+            return Merge(before, before, changed=False, fit_changed=False, moved=False)
+        moved = before is not None and before.addresses != device.addresses
+        self.devices[device.id] = device
+        resolved = self._unclaim(before) if moved and before is not None else frozenset[DeviceId]()
+        conflicts = self._claim(device) if before is None or moved else frozenset[DeviceId]()
+        fit_changed = before is None or before.fit_key != device.fit_key
+        if fit_changed:
+            self._index(before, device)
+        return Merge(before, device, True, fit_changed, moved, conflicts, resolved)
+
+    def saw(self, device_id: DeviceId, now: datetime) -> None:
+        """Note that the device itself named its version just now."""
+        self.presence[device_id] = replace(self.presence[device_id], last_report=now, online=True)
+
+    def asked(self, device_id: DeviceId, now: datetime) -> None:
+        """Note that the device was asked."""
+        self.presence[device_id] = replace(self.presence[device_id], last_query=now)
+
+    def link(self, device_id: DeviceId, *, online: bool) -> bool:
+        """Note that the device came or went; whether that is news."""
+        before = self.presence[device_id]
+        self.presence[device_id] = replace(before, online=online)
+        return before.online is not online
+
+    def health(self, item: HealthReported, now: datetime) -> bool:
+        """Take in a health report; whether something that a person sees changed."""
+        before = self.presence[item.device_id]
+        battery = item.battery_percent if item.battery_percent in _BATTERY_OK else before.battery_percent
+        self.presence[item.device_id] = replace(
+            before,
+            battery_percent=battery,
+            rssi_dbm=before.rssi_dbm if item.rssi_dbm is None else item.rssi_dbm,
+            uptime_s=before.uptime_s if item.uptime_s is None else item.uptime_s,
+            self_test=item.self_test or before.self_test,
+            health_at=before.health_at if item.retained else now,
+        )
+        return battery != before.battery_percent
+
+    def forget_presence(self) -> None:
+        """The broker is gone: nobody is known to be on line."""
+        for device_id, presence in self.presence.items():
+            self.presence[device_id] = replace(presence, online=None)
+
+    def borrow(self, device_id: DeviceId, names: Iterable[str]) -> Device:
+        """Note the settings that an install is about to change, unless they are already noted from before."""
+        device = self.devices[device_id]
+        taken = {name: device.settings[name] for name in names if name in device.settings}
+        self.devices[device_id] = replace(device, borrowed={**taken, **device.borrowed})
+        return self.devices[device_id]
+
+    def given_back(self, device_id: DeviceId) -> bool:
+        """Drop the borrowed settings that the device was seen to have back; whether there were any.
+
+        Not done while an install runs: before the device takes the command its settings still look untouched.
+        """
+        device = self.devices[device_id]
+        left = {name: value for name, value in device.borrowed.items() if device.settings.get(name) != value}
+        if len(left) == len(device.borrowed):
+            return False
+        self.devices[device_id] = replace(device, borrowed=left)
+        return True
+
+    def forget(self, device_id: DeviceId) -> frozenset[DeviceId]:
+        """Remove a device; return those whose address is theirs alone again."""
+        device = self.devices.pop(device_id)
+        del self.presence[device_id]
+        self._index(device, None)
+        return self._unclaim(device)
+
+    def in_conflict(self, device: Device) -> bool:
+        """Whether the device shares an address with another."""
+        return any(len(self._claims.get((device.dialect, address), ())) > 1 for address in device.addresses)
+
+    # --- inside ------------------------------------------------------------------------------------------------------------
+
+    def _admit(self, now: datetime) -> None:
+        if len(self.devices) >= limits.MAX_DEVICES:
+            raise Refused(Reason.TOO_MANY_DEVICES, str(limits.MAX_DEVICES))
+        since, count = self._minute
+        if since is None or now - since >= timedelta(minutes=1) or now < since:
+            since, count = now, 0
+        burst = self._burst_until is not None and now < self._burst_until
+        if count >= (limits.NEW_DEVICES_BURST if burst else limits.NEW_DEVICES_PER_MINUTE):
+            raise Refused(Reason.DEVICE_FLOOD, str(limits.NEW_DEVICES_PER_MINUTE))
+        self._minute = (since, count + 1)
+
+    def _index(self, before: Device | None, device: Device | None) -> None:
+        if before is not None:
+            self.by_dialect[before.dialect] -= 1
+            group = self.by_fit[before.fit_key]
+            group.discard(before.id)
+            if not group:
+                del self.by_fit[before.fit_key]
+        if device is not None:
+            self.by_dialect[device.dialect] += 1
+            self.by_fit.setdefault(device.fit_key, set()).add(device.id)
+
+    def _claim(self, device: Device) -> frozenset[DeviceId]:
+        conflicts: frozenset[DeviceId] = frozenset()
+        for address in device.addresses:
+            key = (device.dialect, address)
+            self._claims[key] = self._claims.get(key, frozenset()) | {device.id}
+            if len(self._claims[key]) > 1:
+                conflicts |= self._claims[key]
+        return conflicts
+
+    def _unclaim(self, device: Device) -> frozenset[DeviceId]:
+        freed: frozenset[DeviceId] = frozenset()
+        for address in device.addresses:
+            key = (device.dialect, address)
+            left = self._claims.get(key, frozenset()) - {device.id}
+            if left:
+                self._claims[key] = left
+                freed |= left
+            else:
+                self._claims.pop(key, None)
+        return frozenset(name for name in freed if not self.in_conflict(self.devices[name]))
+
+
+def _merged(device: Device, facts: DeviceFacts) -> Device:
+    said = {name: value for name in _COPIED if (value := getattr(facts, name)) is not None}
+    if "settings" in said:
+        said["settings"] = {**device.settings, **said["settings"]}
+    return replace(device, **said) if any(getattr(device, name) != value for name, value in said.items()) else device
+

@@ -1,0 +1,125 @@
+"""The gate: may this install start, and may its command be sent, at this moment?
+
+Asked at each turn and again right before the command is ordered (design section 4, "Time"). Every no carries a reason
+that a person can read, and when it is worth asking again. Nothing here changes anything, and nothing raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from . import limits
+from .errors import Reason
+from .model import ArtifactRole, Device, Install, Presence
+from .ports import Capabilities
+from .window import Window
+
+
+@dataclass(frozen=True, slots=True)
+class No:
+    """Why not now. ``ask_again`` is ``None`` where the reason ends by something that the hub will be told."""
+
+    reason: Reason
+    values: Mapping[str, str] = field(default_factory=dict)
+    ask_again: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HubState:
+    """What holds for every install alike."""
+
+    connected: bool
+    clock_trusted: bool
+    store_ok: bool
+    paused: bool
+    address_ok: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """All that is known about one install when it asks.
+
+    Attributes:
+        expected: how long it will take, from command to verdict.
+        window_free: its owner said "now", or said "any time" for this device.
+    """
+
+    install: Install
+    device: Device
+    presence: Presence
+    capabilities: Capabilities
+    expected: timedelta
+    window_free: bool
+    conflict: bool
+
+
+def hub_says(state: HubState) -> Reason | None:
+    """Say what keeps everything from starting; ``None`` if nothing does."""
+    if not state.store_ok:
+        return Reason.DISK_FAILED
+    if state.paused:
+        return Reason.PAUSED
+    if not state.clock_trusted:
+        return Reason.CLOCK_UNTRUSTED
+    if not state.connected:
+        return Reason.BROKER_DISCONNECTED
+    if not state.address_ok:
+        return Reason.ADDRESS_UNREACHABLE
+    return None
+
+
+def window_says(asked: Asked, window: Window, now: datetime) -> No | None:
+    """Judge the window (invariant 2): open, and long enough for this install to end inside it."""
+    if asked.window_free or window.fits(now, asked.expected):
+        return None
+    following = window.next_opening(now)
+    again = following.start if following else None
+    if window.current(now) is None:
+        return No(Reason.WAITS_FOR_WINDOW, {}, again)
+    minutes = str(-(-asked.expected // timedelta(minutes=1)))
+    return No(Reason.DOES_NOT_FIT_WINDOW, {"minutes": minutes}, again)
+
+
+def device_says(asked: Asked, now: datetime) -> No | None:
+    """Judge the device and its offer: identity, presence, battery, space, and what must be known to undo the traces."""
+    install, device = asked.install, asked.device
+    if asked.conflict:
+        return No(Reason.TOPIC_CONFLICT)
+    if install.not_before is not None and now < install.not_before:
+        return No(install.reason or Reason.WAITS_FOR_RETRY, install.reason_values, install.not_before)
+    if install.offer.expires is not None and now >= install.offer.expires:
+        return No(Reason.EXPIRED, {"version": install.offer.version})
+    if asked.presence.online is False and (install.fetched or not device.sleeps):
+        return No(Reason.DEVICE_ASLEEP if device.sleeps else Reason.DEVICE_OFFLINE)
+    if any(name not in device.settings for name in asked.capabilities.borrows):
+        return No(Reason.NO_SETTINGS_KNOWN, {}, now + limits.SILENT_RETRY)
+    return _battery_says(asked, now) or _space_says(asked)
+
+
+def _battery_says(asked: Asked, now: datetime) -> No | None:
+    if not asked.device.battery_powered:
+        return None
+    release = asked.install.offer.release
+    needed = limits.MIN_BATTERY_PERCENT if release.min_battery_percent is None else release.min_battery_percent
+    presence = asked.presence
+    fresh = presence.health_at is not None and now - presence.health_at <= limits.BATTERY_MAX_AGE
+    if needed == 0:
+        return None
+    if presence.battery_percent is None or not fresh:
+        return No(Reason.BATTERY_UNKNOWN, {"needed": str(needed)})
+    if presence.battery_percent < needed:
+        return No(Reason.LOW_BATTERY, {"percent": str(presence.battery_percent), "needed": str(needed)})
+    return None
+
+
+def _space_says(asked: Asked) -> No | None:
+    artifacts = asked.install.offer.release.artifacts
+    if any(artifact.role is ArtifactRole.HELPER for artifact in artifacts):
+        # A helper image exists for the very device that has no room for the main one.
+        return None
+    free, size = asked.device.free_bytes, asked.install.offer.release.main.size
+    if free is not None and free < size:
+        return No(Reason.NOT_ENOUGH_SPACE, {"free": str(free), "needed": str(size)})
+    return None

@@ -1,0 +1,17 @@
+"""Dialects: one file per firmware family, pure translation between MQTT messages and the words of the core.
+
+Contract: a dialect keeps no state, knows no clock and no other dialect, and never decides. It reads a message into
+inputs and writes messages for orders. A message that it cannot read is ``BadInput``; one that is not its own is an
+empty tuple.
+"""
+
+from __future__ import annotations
+
+from .base import Dialect
+from .open import OpenDialect
+from .tasmota import TasmotaDialect
+
+DIALECTS: tuple[Dialect, ...] = (OpenDialect(), TasmotaDialect())
+"""All known dialects, in the order in which they are asked: native families before generic ones."""
+
+BY_NAME = {dialect.name: dialect for dialect in DIALECTS}

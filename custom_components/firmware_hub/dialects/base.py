@@ -1,0 +1,111 @@
+"""What every dialect is: the messages it moves and the questions it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from ..core.inputs import DeviceInput
+from ..core.model import Artifact, Device, Release
+from ..core.ports import AddressBook, Capabilities
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message from the broker. ``payload`` may be text or bytes: Home Assistant's client does not promise which."""
+
+    topic: str
+    payload: str | bytes
+    retained: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A message to the broker. It has no QoS and no retain flag: both are always 0 and off (invariant 6)."""
+
+    topic: str
+    payload: str
+
+
+@dataclass(frozen=True, slots=True)
+class InstallOrder:
+    """All that an install command may hold.
+
+    Attributes:
+        attempt_id: travels in the command where the family allows.
+        url: plain address of the main artifact on the hub, good for this install only.
+        manifest_url: address of the signed manifest as the hub verified it; empty if there is none.
+        not_after: a device that knows the time ignores the command later than this; ``None``: no limit.
+    """
+
+    attempt_id: str
+    device: Device
+    release: Release
+    url: str
+    manifest_url: str = ""
+    not_after: datetime | None = None
+
+
+class Dialect(Protocol):
+    """One firmware family's way of speaking MQTT."""
+
+    @property
+    def name(self) -> str:
+        """The family's name: module name, first part of its fixtures and of its documentation page."""
+        ...
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the family can do."""
+        ...
+
+    @property
+    def filters(self) -> tuple[str, ...]:
+        """Topic filters that find devices of this family."""
+        ...
+
+    def filters_for(self, device: Device) -> tuple[str, ...]:
+        """Return the topic filters under which this device answers; few different ones over a whole fleet."""
+        ...
+
+    def read(self, message: Message, book: AddressBook) -> tuple[DeviceInput, ...]:
+        """Read one message; empty if it is not this family's or says nothing of interest.
+
+        Raises:
+            BadInput: it is this family's message and cannot be understood.
+        """
+        ...
+
+    def query(self, device: Device) -> tuple[Outgoing, ...]:
+        """Ask a device for its version and state; changes nothing on it."""
+        ...
+
+    def serve_as(self, release: Release) -> Mapping[str, Artifact]:
+        """Name the files under which the artifacts are served, the main one first."""
+        ...
+
+    def install(self, order: InstallOrder) -> tuple[Outgoing, ...]:
+        """Write the one install command.
+
+        Raises:
+            Refused: the device cannot take it (no channel known, address too long for the family).
+        """
+        ...
+
+    def borrows(self, device: Device) -> Mapping[str, str]:
+        """Return the settings that an install changes, with the values to put back; empty for most families."""
+        ...
+
+    def restore(self, device: Device, settings: Mapping[str, str]) -> tuple[Outgoing, ...]:
+        """Put settings back after an install."""
+        ...
+
+    def commit(self, device: Device, attempt_id: str) -> tuple[Outgoing, ...]:
+        """Tell a device on trial to keep the new image; empty where the family has no trial."""
+        ...
+
+    def rollback(self, device: Device, attempt_id: str) -> tuple[Outgoing, ...]:
+        """Tell a device to go back to its other slot; empty where the family cannot."""
+        ...

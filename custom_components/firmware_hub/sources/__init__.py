@@ -1,0 +1,16 @@
+"""Sources: one file per published index format, pure translation of verified bytes into a manifest.
+
+Contract: a source keeps no state, fetches nothing and judges nothing about time or history: expiry and rollback are
+the ledger's (``core/manifest.py``), fit is ``core/matching.py``'s. It reads a document whole or not at all.
+"""
+
+from __future__ import annotations
+
+from .base import Source
+from .github_releases import GithubReleasesSource
+from .signed_manifest import SignedManifestSource
+
+SOURCES: tuple[Source, ...] = (SignedManifestSource(), GithubReleasesSource())
+"""All known sources."""
+
+BY_NAME = {source.name: source for source in SOURCES}

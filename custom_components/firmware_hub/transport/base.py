@@ -1,0 +1,36 @@
+"""What every transport is: Home Assistant's own MQTT, or another broker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+from ..dialects.base import Message, Outgoing
+
+type MessageHandler = Callable[[Message], None]
+type LinkHandler = Callable[[bool], None]
+
+
+class Transport(Protocol):
+    """One broker. All methods run in the event loop."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether a message published now would reach the broker now."""
+        ...
+
+    async def async_start(self, on_message: MessageHandler, on_link: LinkHandler) -> None:
+        """Connect; `on_link` is told the state at once and at every change. Raises OutsideFailed if it cannot ever work."""
+        ...
+
+    async def async_subscribe(self, filters: Iterable[str]) -> None:
+        """Add topic filters; those already there are not subscribed twice. They outlive reconnects."""
+        ...
+
+    async def async_publish(self, message: Outgoing) -> None:
+        """Publish with QoS 0, never retained, only while connected. Raises OutsideFailed; nothing is queued for later."""
+        ...
+
+    async def async_stop(self) -> None:
+        """Unsubscribe and let go."""
+        ...
