@@ -1,0 +1,111 @@
+"""What lies in the store's file: one transaction of the hub in, a snapshot or a piece of the record out.
+
+Contract: synchronous, called in the store's worker thread only. ``sqlite3.Error`` and ``BadInput`` escape.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+
+from .core.effects import AuditRow, FeedRow, LedgerRow, Save
+from .core.model import Device, Install
+from .core.records import Snapshot, from_json, to_json
+from .store_schema import GENESIS
+
+
+def read_snapshot(connection: sqlite3.Connection) -> Snapshot:
+    """Read what the hub must know again: of the installs the unfinished ones and the last finished one per device."""
+    return Snapshot(
+        devices=tuple(from_json(Device, text) for text in _texts(connection, "SELECT record FROM devices")),
+        installs=tuple(from_json(Install, text) for text in _texts(connection, _INSTALLS)),
+        ledger=tuple(from_json(LedgerRow, text) for text in _texts(connection, "SELECT record FROM ledger")),
+        feeds=tuple(
+            FeedRow(feed_id, raw, etag, datetime.fromisoformat(at) if at else None)
+            for feed_id, raw, etag, at in connection.execute("SELECT feed_id, raw, etag, fetched_at FROM feeds")
+        ),
+        meta=dict(connection.execute("SELECT key, value FROM meta")),
+    )
+
+
+_INSTALLS = """
+SELECT record FROM installs WHERE ended = 0
+UNION ALL
+SELECT i.record FROM devices AS d JOIN installs AS i
+  ON i.rowid = (SELECT max(last.rowid) FROM installs AS last WHERE last.device_id = d.id AND last.ended = 1)
+"""
+
+
+def _texts(connection: sqlite3.Connection, query: str) -> Iterator[str]:
+    return (row[0] for row in connection.execute(query))
+
+
+def write_save(connection: sqlite3.Connection, save: Save, head: str) -> str:
+    """Write one transaction of the hub, inside a transaction of the database; return the new head of the record."""
+    connection.executemany(
+        "INSERT INTO devices (id, record) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET record = excluded.record",
+        [(device.id, to_json(device)) for device in save.devices],
+    )
+    connection.executemany("DELETE FROM devices WHERE id = ?", [(device_id,) for device_id in save.forget])
+    connection.executemany(
+        "INSERT INTO installs (id, device_id, ended, record) VALUES (?, ?, ?, ?) "
+        "ON CONFLICT (id) DO UPDATE SET device_id = excluded.device_id, ended = excluded.ended, "
+        "record = excluded.record",
+        [(install.id, install.device_id, install.state.is_end, to_json(install)) for install in save.installs],
+    )
+    connection.executemany(
+        "INSERT INTO ledger (feed_id, record) VALUES (?, ?) "
+        "ON CONFLICT (feed_id) DO UPDATE SET record = excluded.record",
+        [(row.feed_id, to_json(row)) for row in save.ledger],
+    )
+    connection.executemany(
+        "INSERT INTO feeds (feed_id, etag, fetched_at, raw) VALUES (?, ?, ?, ?) ON CONFLICT (feed_id) "
+        "DO UPDATE SET etag = excluded.etag, fetched_at = excluded.fetched_at, raw = excluded.raw",
+        [(row.feed_id, row.etag, row.fetched_at and row.fetched_at.isoformat(), row.raw) for row in save.feeds],
+    )
+    connection.executemany(
+        "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        list(save.meta.items()),
+    )
+    return _append(connection, save.audit, head)
+
+
+def _append(connection: sqlite3.Connection, rows: Iterable[AuditRow], head: str) -> str:
+    for row in rows:
+        record = to_json(row)
+        head = _chained(head, record)
+        connection.execute("INSERT INTO audit (record, hash) VALUES (?, ?)", (record, head))
+    return head
+
+
+def _chained(previous: str, record: str) -> str:
+    return hashlib.sha256(f"{previous}{record}".encode()).hexdigest()
+
+
+def read_head(connection: sqlite3.Connection) -> str:
+    """Return the hash of the newest row of the record."""
+    row = connection.execute("SELECT hash FROM audit ORDER BY seq DESC LIMIT 1").fetchone()
+    return GENESIS if row is None else str(row[0])
+
+
+def is_chained(connection: sqlite3.Connection) -> bool:
+    """Return whether every row of the record still follows from the one before it."""
+    head = GENESIS
+    for record, found in connection.execute("SELECT record, hash FROM audit ORDER BY seq"):
+        head = _chained(head, record)
+        if head != found:
+            return False
+    return True
+
+
+def read_history(connection: sqlite3.Connection, subject: str | None, limit: int) -> list[dict[str, object]]:
+    """Read the newest rows of the record, newest first: of one subject, or of all."""
+    where = "" if subject is None else "WHERE subject = :subject"
+    rows = connection.execute(
+        f"SELECT seq, hash, record FROM audit {where} ORDER BY seq DESC LIMIT :limit",  # noqa: S608 - one of two texts
+        {"subject": subject, "limit": limit},
+    )
+    return [{"seq": seq, "hash": digest, **json.loads(record)} for seq, digest, record in rows]
