@@ -128,10 +128,7 @@ class Object:
         """Read an identifier. One without a default must not be empty."""
         if default is not None and key not in self:
             return default
-        text = _text(self._member(key), self.at(key), max_chars)
-        if not text and default is None:
-            _refuse(self.at(key), "empty")
-        return text
+        return _text(self._member(key), self.at(key), max_chars, empty=default is not None)
 
     def label(self, key: str, default: str = "", *, max_chars: int = limits.MAX_TEXT) -> str:
         """Read one line for people, cleaned and cut."""
@@ -211,11 +208,7 @@ class Object:
 
     def texts(self, key: str, *, max_items: int = limits.MAX_LIST, max_chars: int = limits.MAX_TEXT) -> tuple[str, ...]:
         """Read a list of identifiers, none of them empty; an absent one is empty."""
-        found = tuple((_text(item, path, max_chars), path) for item, path in self._items(key, max_items))
-        for text, path in found:
-            if not text:
-                _refuse(path, "empty")
-        return tuple(text for text, _ in found)
+        return tuple(_text(item, path, max_chars, empty=False) for item, path in self._items(key, max_items))
 
     def objects(self, key: str, *, max_items: int = limits.MAX_LIST) -> tuple[Object, ...]:
         """Read a list of objects; an absent one is empty."""
@@ -275,8 +268,10 @@ def _string(value: object, path: str) -> str:
     return value
 
 
-def _text(value: object, path: str, max_chars: int) -> str:
+def _text(value: object, path: str, max_chars: int, *, empty: bool = True) -> str:
     text = _string(value, path)
+    if not (text or empty):
+        _refuse(path, "empty")
     if len(text) > max_chars:
         _too_large(path, f"more than {max_chars} characters")
     if _UNWANTED.search(text) or _SURROGATES.search(text):
