@@ -6,11 +6,9 @@ import asyncio
 import contextlib
 import itertools
 from collections.abc import Callable, Mapping
-from typing import Any, Self, override
+from typing import Any, Self
 
 import aiohttp
-
-from ..watched import Watched
 
 type Json = dict[str, Any]
 """An object of Home Assistant's API, whose shape is Home Assistant's business."""
@@ -31,36 +29,20 @@ class ConnectionLost(ConnectionError):
     """Home Assistant went away while an answer was due."""
 
 
-class Api(Watched):
-    """One signed-in user's connection. After ``follow`` it keeps what Home Assistant shows up to date by itself.
-
-    Attributes:
-        states: entity id to the state as Home Assistant sends it.
-        events: the hub's own bus events, in order.
-        issues: the hub's open repairs, by issue id.
-    """
+class Api:
+    """One signed-in user's connection."""
 
     def __init__(self, url: str) -> None:
         """Remember where Home Assistant is; nothing is connected yet."""
-        super().__init__()
         self.url = url
         self.version = ""
-        self.states: dict[str, Json] = {}
-        self.events: list[Json] = []
-        self.issues: dict[str, Json] = {}
         self._session: aiohttp.ClientSession | None = None
         self._socket: aiohttp.ClientWebSocketResponse | None = None
         self._reader: asyncio.Task[None] | None = None
         self._numbers = itertools.count(1)
         self._answers: dict[int, asyncio.Future[Any]] = {}
         self._listeners: dict[int, Callable[[Json], None]] = {}
-        self._refresh: asyncio.Task[None] | None = None
         self._token = ""
-
-    @override
-    def __repr__(self) -> str:
-        """Say where it is and how much it knows."""
-        return f"<Api {self.url}, {len(self.states)} states, {len(self.events)} events, {len(self.issues)} issues>"
 
     async def __aenter__(self) -> Self:
         """Be ready to sign in."""
@@ -73,16 +55,15 @@ class Api(Watched):
 
     async def close(self) -> None:
         """Leave; a connection that is gone already is no fault."""
-        for task in (self._refresh, self._reader):
-            if task is not None:
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
+        if self._reader is not None:
+            self._reader.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._reader
         if self._socket is not None:
             await self._socket.close()
         if self._session is not None:
             await self._session.close()
-        self._session = self._socket = self._reader = self._refresh = None
+        self._session = self._socket = self._reader = None
 
     # --- signing in ---------------------------------------------------------------------------------------------------
 
@@ -223,15 +204,6 @@ class Api(Watched):
         if (await self.command("get_config"))["state"] != "RUNNING":
             await started.wait()
 
-    async def follow(self, domain: str) -> None:
-        """Keep states, bus events and repairs of one integration up to date from now on."""
-        await self.subscribe(self._note_states, "subscribe_entities")
-        await self.subscribe(self._note_event, "subscribe_events", event_type=f"{domain}_event")
-        await self.subscribe(
-            lambda _: self._refresh_issues(domain), "subscribe_events", event_type="repairs_issue_registry_updated"
-        )
-        await self._read_issues(domain)
-
     async def _ask(self, kind: str, fields: Mapping[str, Any], number: int = 0) -> tuple[int, Any]:
         if self._socket is None or self._reader is None or self._reader.done():
             raise ConnectionLost(kind)
@@ -250,7 +222,6 @@ class Api(Watched):
                 if not answer.done():
                     answer.set_exception(ConnectionLost("Home Assistant went away"))
             self._answers.clear()
-            self._changed()
 
     def _sort(self, message: Json) -> None:
         if message["type"] == "event":
@@ -265,39 +236,6 @@ class Api(Watched):
         else:
             error = message["error"]
             answer.set_exception(ApiError(message["type"], error["code"], error["message"]))
-
-    # --- what is followed ---------------------------------------------------------------------------------------------
-
-    def _note_states(self, change: Json) -> None:
-        """Take one message of ``subscribe_entities``: added, changed and removed entities in short form."""
-        for entity_id, added in change.get("a", {}).items():
-            self.states[entity_id] = {"state": added["s"], "attributes": dict(added["a"])}
-        for entity_id, changed in change.get("c", {}).items():
-            state = self.states[entity_id]
-            plus = changed.get("+", {})
-            state["state"] = plus.get("s", state["state"])
-            state["attributes"] |= plus.get("a", {})
-            for name in changed.get("-", {}).get("a", ()):
-                state["attributes"].pop(name, None)
-        for entity_id in change.get("r", ()):
-            self.states.pop(entity_id, None)
-        self._changed()
-
-    def _note_event(self, event: Json) -> None:
-        self.events.append(event["data"])
-        self._changed()
-
-    def _refresh_issues(self, domain: str) -> None:
-        if self._refresh is None or self._refresh.done():
-            self._refresh = asyncio.create_task(self._read_issues(domain))
-        else:
-            self._refresh.add_done_callback(lambda task: None if task.cancelled() else self._refresh_issues(domain))
-
-    async def _read_issues(self, domain: str) -> None:
-        with contextlib.suppress(ConnectionLost):
-            answer = await self.command("repairs/list_issues")
-            self.issues = {issue["issue_id"]: issue for issue in answer["issues"] if issue["domain"] == domain}
-            self._changed()
 
 
 DONE = {"reconfigure_successful", "reauth_successful"}

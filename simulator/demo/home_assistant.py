@@ -16,8 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
 
-from ..broker import HOST, Broker, free_port
-from .api import Api, Json
+from simulator.broker import HOST, Broker, free_port
+from simulator.demo.api import Api, Json
 
 ROOT = Path(__file__).resolve().parents[2]
 INTEGRATION = ROOT / "custom_components" / "firmware_hub"

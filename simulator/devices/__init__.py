@@ -1,0 +1,1 @@
+"""Simulated devices, one module per firmware family."""

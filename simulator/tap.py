@@ -1,0 +1,243 @@
+"""A client that sees everything that passes through a broker, and counts the install commands among it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Any, Self
+from uuid import uuid4
+
+import aiomqtt
+from paho.mqtt.subscribeoptions import SubscribeOptions
+
+from .watched import Watched
+
+OPEN_COMMAND = re.compile(r"^fwhub/device/([^/]+)/command$")
+MARKER = "simulator/tap/"
+RECONNECT_AFTER = 0.05
+DONT_SEND_RETAINED = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """One message as the broker passed it on.
+
+    ``retain`` is the flag that its publisher set. A tap that speaks MQTT 3.1.1 cannot see it: there it is true only for
+    messages that were lying in the broker when the tap came.
+    """
+
+    topic: str
+    payload: bytes
+    retain: bool
+    qos: int
+    at: datetime
+
+    @property
+    def text(self) -> str:
+        """The payload as text."""
+        return self.payload.decode(errors="replace")
+
+    @property
+    def json(self) -> Any:
+        """The payload as JSON; ``None`` if it is none."""
+        try:
+            return json.loads(self.payload)
+        except ValueError:
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class InstallCommand:
+    """One order to install. ``attempt`` is the attempt id (open) or the address of the image (Tasmota knows no ids)."""
+
+    dialect: str
+    device: str
+    attempt: str
+    url: str
+    retain: bool
+    qos: int
+    at: datetime
+
+
+class BrokerTap(Watched):
+    """Records every message from the moment it is entered; afterwards ``messages`` can still be read."""
+
+    def __init__(
+        self,
+        host: str,
+        port: int,
+        *,
+        filters: Iterable[str] = ("#",),
+        mqtt5: bool = True,
+        username: str | None = None,
+        password: str | None = None,
+    ) -> None:
+        """Choose what to record; nothing is connected yet."""
+        super().__init__()
+        self.messages: list[Seen] = []
+        self._host, self._port = host, port
+        self._filters = (*filters, f"{MARKER}#")
+        self._mqtt5 = mqtt5
+        self._login = {"username": username, "password": password}
+        self._client: aiomqtt.Client | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._markers: set[str] = set()
+
+    def __repr__(self) -> str:
+        """Say how many messages there are, and the last topics."""
+        return f"<BrokerTap {len(self.messages)} messages, last {[seen.topic for seen in self.messages[-5:]]}>"
+
+    async def __aenter__(self) -> Self:
+        """Connect and return when everything published from now on will be recorded."""
+        self._task = asyncio.create_task(self._run())
+        await self.wait_for(lambda tap: tap._client is not None)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Disconnect."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def settle(self) -> None:
+        """Return when all that the broker had received before this call is in ``messages``."""
+        await self.wait_for(lambda tap: tap._client is not None)
+        assert self._client is not None
+        marker = f"{MARKER}{uuid4().hex}"
+        await self._client.publish(marker)
+        await self.wait_for(lambda tap: marker in tap._markers)
+
+    async def publish(self, topic: str, payload: str | bytes = "", *, retain: bool = False, qos: int = 0) -> None:
+        """Say something oneself, as any other client could."""
+        await self.wait_for(lambda tap: tap._client is not None)
+        assert self._client is not None
+        await self._client.publish(topic, payload, qos=qos, retain=retain)
+
+    async def wait_for_message(self, wanted: Callable[[Seen], object], timeout: float = 10.0) -> Seen:  # noqa: ASYNC109
+        """Return the first recorded message, past or to come, that is wanted."""
+        await self.wait_for(lambda tap: any(wanted(seen) for seen in tap.messages), timeout)
+        return next(seen for seen in self.messages if wanted(seen))
+
+    def on(self, topic: str) -> list[Seen]:
+        """All messages on this topic, oldest first."""
+        return [seen for seen in self.messages if seen.topic == topic]
+
+    # --- counting ----------------------------------------------------------------------------------------------------
+
+    def install_commands(self, device: str | None = None) -> list[InstallCommand]:
+        """All orders to install, or those to one device (its id, or its Tasmota topic)."""
+        urls: dict[str, str] = {}
+        commands = [command for seen in self.messages for command in _read(seen, urls)]
+        return [command for command in commands if device is None or command.device == device]
+
+    def attempts(self) -> Counter[tuple[str, str]]:
+        """How many commands each (device, attempt) got; more than one is a broken promise."""
+        return Counter((command.device, command.attempt) for command in self.install_commands())
+
+    def duplicates(self) -> list[InstallCommand]:
+        """Commands beyond the first of their attempt."""
+        known: set[tuple[str, str]] = set()
+        again = []
+        for command in self.install_commands():
+            key = (command.device, command.attempt)
+            if key in known:
+                again.append(command)
+            known.add(key)
+        return again
+
+    def outside(self, is_open: Callable[[datetime], bool]) -> list[InstallCommand]:
+        """Commands at times for which ``is_open`` (given an aware UTC time) says no."""
+        return [command for command in self.install_commands() if not is_open(command.at)]
+
+    def lasting_commands(self) -> list[Seen]:
+        """Messages to devices, of any kind, that were published retained or with a QoS above 0: both are forbidden."""
+        return [
+            seen for seen in self.messages if _is_command(seen.topic) and seen.payload and (seen.retain or seen.qos)
+        ]
+
+    # --- recording ---------------------------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        first = True
+        try:
+            while True:
+                with contextlib.suppress(aiomqtt.MqttError):
+                    await self._record(first)
+                self._client, first = None, False
+                await asyncio.sleep(RECONNECT_AFTER)
+        except asyncio.CancelledError:
+            raise
+        except BaseException as error:  # noqa: BLE001  whoever waits on this tap is told
+            self.crash = error
+            self._changed()
+
+    async def _record(self, first: bool) -> None:
+        protocol = aiomqtt.ProtocolVersion.V5 if self._mqtt5 else aiomqtt.ProtocolVersion.V311
+        async with aiomqtt.Client(self._host, self._port, protocol=protocol, **self._login) as client:
+            for topic in self._filters:
+                await client.subscribe(topic, qos=0 if self._mqtt5 else 2, options=self._options(first))
+            self._client = client
+            self._changed()
+            async for message in client.messages:
+                self._note(message)
+
+    def _options(self, first: bool) -> SubscribeOptions | None:
+        if not self._mqtt5:
+            return None
+        return SubscribeOptions(qos=2, retainAsPublished=True, retainHandling=0 if first else DONT_SEND_RETAINED)
+
+    def _note(self, message: aiomqtt.Message) -> None:
+        topic = message.topic.value
+        if topic.startswith(MARKER):
+            self._markers.add(topic)
+        else:
+            payload = message.payload if isinstance(message.payload, bytes) else b""
+            self.messages.append(Seen(topic, payload, bool(message.retain), message.qos, datetime.now(UTC)))
+        self._changed()
+
+
+def _is_command(topic: str) -> bool:
+    return OPEN_COMMAND.match(topic) is not None or "cmnd" in topic.split("/")
+
+
+def _read(seen: Seen, urls: dict[str, str]) -> list[InstallCommand]:
+    """Return the install commands in one message; ``urls`` remembers each Tasmota device's last ``OtaUrl``."""
+    if found := OPEN_COMMAND.match(seen.topic):
+        return _read_open(seen, found.group(1))
+    levels = seen.topic.split("/")
+    if "cmnd" not in levels[:-1]:
+        return []
+    device = "/".join(level for level in levels[:-1] if level != "cmnd")
+    commands = []
+    for word, value in _tasmota_words(levels[-1], seen.text):
+        if word == "otaurl" and len(value) > 1:
+            urls[device] = value
+        elif word in {"upgrade", "upload"} and value:
+            url = urls.get(device, "")
+            commands.append(InstallCommand("tasmota", device, url, url, seen.retain, seen.qos, seen.at))
+    return commands
+
+
+def _read_open(seen: Seen, device: str) -> list[InstallCommand]:
+    order = seen.json
+    if not isinstance(order, dict) or order.get("command") != "install":
+        return []
+    attempt, url = str(order.get("id", "")), str(order.get("url", ""))
+    return [InstallCommand("open", device, attempt, url, seen.retain, seen.qos, seen.at)]
+
+
+def _tasmota_words(command: str, payload: str) -> list[tuple[str, str]]:
+    if command.lower() not in {"backlog", "backlog0"}:
+        return [(command.lower(), payload.strip())]
+    pairs = (part.strip().partition(" ") for part in payload.split(";"))
+    return [(word.lower(), value.strip()) for word, _, value in pairs if word]
