@@ -160,6 +160,7 @@ class IssueKind(StrEnum):
     STORE_REPLACED = "store_replaced"
     TOPIC_CONFLICT = "topic_conflict"
     WINDOW_TOO_SHORT = "window_too_short"
+    WINDOWS_MISSED = "windows_missed"
     TOO_MANY_DEVICES = "too_many_devices"
     DEVICE_FLOOD = "device_flood"
     OTHER_UPDATER = "other_updater"

@@ -28,6 +28,7 @@ class Reason(StrEnum):
     BAD_SIGNATURE = "bad_signature"
     UNTRUSTED_KEY = "untrusted_key"
     WEAK_KEY = "weak_key"
+    PRIVATE_KEY = "private_key"
     EXPIRED = "expired"
     ROLLBACK_DETECTED = "rollback_detected"
     FREEZE_SUSPECTED = "freeze_suspected"

@@ -221,4 +221,3 @@ def _merged(device: Device, facts: DeviceFacts) -> Device:
     if "settings" in said:
         said["settings"] = {**device.settings, **said["settings"]}
     return replace(device, **said) if any(getattr(device, name) != value for name, value in said.items()) else device
-

@@ -20,6 +20,10 @@ MAX_MANIFEST_BYTES = 5_000_000  # python-tuf's bound for targets metadata
 MAX_RELEASES = 5_000  # in one manifest
 MAX_ARTIFACTS = 8  # of one release
 MAX_ARTIFACT_BYTES = 128 * 1024 * 1024  # the largest public device image known is 62 MB (a gateway)
+MAX_JWS_HEADER = 8_192  # bytes; a header names an algorithm and a key
+MAX_KEYS = 16  # pinned for one feed, or pasted at once
+MAX_KEY_TEXT = 65_536  # characters of what a person pastes as keys
+MAX_RSA_BITS = 8_192  # the work of a check grows with the square
 MAX_LIST = 1_000  # entries of any other foreign list
 
 # --- the fleet -------------------------------------------------------------------------------------------------------
@@ -58,11 +62,13 @@ TICK = timedelta(seconds=60)  # point timers are late after clock jumps (measure
 CLOCK_TOLERANCE = timedelta(minutes=2)  # a clock this far behind the last time seen is not believed
 CLOCK_JUMP = timedelta(hours=2)  # two ticks of one run this far apart are a jump
 CLOCK_SETTLE = timedelta(minutes=10)  # after a jump the clock is believed again when it ran this long
+CLOCK_SAVE = timedelta(minutes=15)  # the mark is written this often: it spares flash memory
 CLOCK_FORGIVE = timedelta(hours=24)  # a clock that stayed behind this long was right: the high-water mark was wrong
 
 # --- sources ---------------------------------------------------------------------------------------------------------
 FETCH_INTERVAL = timedelta(hours=6)
 FETCH_BACKOFF = (timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=2), timedelta(hours=6))
+FETCHES_BEFORE_ISSUE = 4  # failures in a row: about nine hours of outage
 MAX_RETRY_AFTER = timedelta(days=1)  # a server may not silence a feed for longer
 QUERY_SPACING = timedelta(seconds=30)  # between two unasked queries to one device
 

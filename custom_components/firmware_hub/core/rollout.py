@@ -89,6 +89,7 @@ class Rollout:
         self.pilots: dict[PilotKey, Pilot] = {}
         self.stops: dict[ModelKey, Stop] = {}
         self.durations: dict[ModelKey, tuple[float, ...]] = {}
+        self.changed = False
 
     # --- the queue -----------------------------------------------------------------------------------------------------
 
@@ -153,6 +154,11 @@ class Rollout:
             looked.add(install.id)
             yield install
 
+    def may_start(self, install: Install, network: str, parallel: int) -> bool:
+        """Whether a waiting install has a free place and nothing of its release or model in its way."""
+        ready = self.is_ready(install.id) and self.running(network) < parallel
+        return ready and self.blocked(install.pilot_key) is None
+
     # --- pilots and stops ------------------------------------------------------------------------------------------------
 
     def blocked(self, key: PilotKey) -> Reason | None:
@@ -194,8 +200,16 @@ class Rollout:
         before = self.stops.get(key)
         if before is not None and not before.version:
             return before
+        self.changed = True
         self.stops[key] = Stop(install.device_id, version, install.state, install.reason)
         return self.stops[key]
+
+    def remember(self, install: Install) -> None:
+        """Take over a success from before a restart: its release needs no other pilot."""
+        state = PilotState.PROVEN if install.settle_until is None else PilotState.SETTLING
+        known = self.pilots.get(install.pilot_key)
+        if known is None or known.state is not PilotState.PROVEN:
+            self.pilots[install.pilot_key] = Pilot(install.id, install.device_id, state, install.settle_until)
 
     def _is_pilot(self, install: Install) -> bool:
         pilot = self.pilots.get(install.pilot_key)
@@ -208,6 +222,7 @@ class Rollout:
 
     def release(self, model: ModelKey) -> bool:
         """Let a stopped model go on, by a person's word; whether it was stopped."""
+        self.changed = True
         return self.stops.pop(model, None) is not None
 
     # --- durations -----------------------------------------------------------------------------------------------------
@@ -217,6 +232,7 @@ class Rollout:
             return
         key = (install.identity.manufacturer, install.identity.model)
         seconds = (install.ended_at - install.command_at).total_seconds()
+        self.changed = True
         self.durations[key] = (*self.durations.get(key, ()), seconds)[-_SAMPLES:]
 
     def expected(self, install: Install, default_minutes: int) -> timedelta:

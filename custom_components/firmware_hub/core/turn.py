@@ -17,6 +17,7 @@ class Turn:
         self.now = now
         self.effects: list[Effect] = []
         self.refresh_hub = False
+        self.woken = False
         self._devices: dict[DeviceId, Device] = {}
         self._forget: set[DeviceId] = set()
         self._installs: dict[str, Install] = {}

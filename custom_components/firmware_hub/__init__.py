@@ -1,0 +1,130 @@
+"""Firmware Hub: keeps the firmware of the home's MQTT devices current, by approval, at night, and with proof."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Final
+
+from homeassistant.const import EVENT_CORE_CONFIG_UPDATE, EVENT_HOMEASSISTANT_FINAL_WRITE
+from homeassistant.core import Event, HomeAssistant
+from homeassistant.exceptions import ConfigEntryNotReady
+from homeassistant.helpers import config_validation as cv, device_registry as dr
+from homeassistant.helpers.aiohttp_client import async_get_clientsession
+from homeassistant.helpers.storage import STORAGE_DIR
+from homeassistant.helpers.typing import ConfigType
+
+from . import issues, services
+from .artifact_server import async_get_server
+from .config_values import feeds_from_entry, serving_address, settings_from_entry
+from .const import DOMAIN, PLATFORMS
+from .coordinator import FirmwareHubConfigEntry, FirmwareHubCoordinator
+from .core import inputs as i
+from .core.effects import IssueKind, RaiseIssue, Severity
+from .core.errors import OutsideFailed, Reason
+from .device_link import own_device_id
+from .download import Downloader
+from .executor import Outside
+from .store import Store
+from .transport.ha_mqtt import HaMqttTransport
+
+_LOGGER = logging.getLogger(__name__)
+_CACHE_BYTES: Final = 1 << 30
+
+CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
+
+
+async def async_setup(hass: HomeAssistant, _config: ConfigType) -> bool:
+    """Register the actions."""
+    services.async_setup_services(hass)
+    return True
+
+
+async def async_setup_entry(hass: HomeAssistant, entry: FirmwareHubConfigEntry) -> bool:
+    """Build the parts, wire them, start."""
+    transport = HaMqttTransport(hass)
+    store = await _async_open_store(hass, entry)
+    entry.async_on_unload(store.async_close)
+    server = async_get_server(hass)
+    server.set_address(*serving_address(entry))
+    cache = Downloader(
+        async_get_clientsession(hass), Path(hass.config.cache_path(DOMAIN)), _CACHE_BYTES, hass.async_add_executor_job
+    )
+    coordinator = FirmwareHubCoordinator(hass, entry, Outside(store, transport, cache, server))
+    entry.runtime_data = coordinator
+    await coordinator.async_restore(
+        await store.async_load(),
+        i.SettingsChanged(settings_from_entry(hass, entry)),
+        i.FeedsChanged(feeds_from_entry(entry)),
+    )
+    await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    try:
+        await coordinator.async_start()
+    except OutsideFailed as failed:
+        await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
+        raise ConfigEntryNotReady(translation_domain=DOMAIN, translation_key="mqtt_unavailable") from failed
+    entry.async_on_unload(entry.add_update_listener(_async_settings_changed))
+
+    async def zone_changed(_event: Event) -> None:
+        await _async_settings_changed(hass, entry)
+
+    async def last_write(_event: Event) -> None:
+        await store.async_close()
+
+    entry.async_on_unload(hass.bus.async_listen(EVENT_CORE_CONFIG_UPDATE, zone_changed))
+    entry.async_on_unload(hass.bus.async_listen_once(EVENT_HOMEASSISTANT_FINAL_WRITE, last_write))
+    return True
+
+
+async def async_unload_entry(hass: HomeAssistant, entry: FirmwareHubConfigEntry) -> bool:
+    """Take the platforms down; what runs on devices goes on, and is found again at the next start."""
+    return await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
+
+
+async def async_remove_entry(hass: HomeAssistant, entry: FirmwareHubConfigEntry) -> None:
+    """Delete the hub's memory and its repairs."""
+    issues.clear_all(hass, entry)
+    await hass.async_add_executor_job(_remove_store, _store_path(hass, entry))
+
+
+async def async_remove_config_entry_device(
+    hass: HomeAssistant, entry: FirmwareHubConfigEntry, device: dr.DeviceEntry
+) -> bool:
+    """Let a person remove one of our own devices; it comes back when it announces itself again."""
+    device_id = own_device_id(device)
+    if device_id is None:
+        return False
+    if entry.runtime_data.hub.get(device_id) is not None:
+        await entry.runtime_data.async_ask(i.ForgetRequested(device_id, "device_removed"))
+    return True
+
+
+async def _async_settings_changed(hass: HomeAssistant, entry: FirmwareHubConfigEntry) -> None:
+    """Apply options, feeds and the time zone in place: a reload in the middle of an install would help nobody."""
+    async_get_server(hass).set_address(*serving_address(entry))
+    entry.runtime_data.send(i.SettingsChanged(settings_from_entry(hass, entry)))
+    entry.runtime_data.send(i.FeedsChanged(feeds_from_entry(entry)))
+
+
+async def _async_open_store(hass: HomeAssistant, entry: FirmwareHubConfigEntry) -> Store:
+    """Open the hub's memory. One that cannot be read is kept aside and told, never silently replaced."""
+    path = _store_path(hass, entry)
+    try:
+        return await Store.async_open(path)
+    except OutsideFailed as failed:
+        if failed.reason is not Reason.STORE_UNREADABLE:
+            raise ConfigEntryNotReady(translation_domain=DOMAIN, translation_key=failed.reason.value) from failed
+        _LOGGER.error("The memory of %s could not be read and was kept aside: %s", entry.title, failed.detail)
+        values = {"path": failed.detail}
+        issue = RaiseIssue(IssueKind.STORE_REPLACED, "", Severity.CRITICAL, True, failed.reason, values)
+        issues.raise_issue(hass, entry, issue)
+    return await Store.async_open(path, replace_unreadable=True)
+
+
+def _store_path(hass: HomeAssistant, entry: FirmwareHubConfigEntry) -> Path:
+    return Path(hass.config.path(STORAGE_DIR, f"{DOMAIN}.{entry.entry_id}.db"))
+
+
+def _remove_store(path: Path) -> None:
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)

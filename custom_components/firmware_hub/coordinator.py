@@ -1,0 +1,281 @@
+"""The loop: messages, people and time in; effects to the executor; listeners told. It decides nothing."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+import logging
+import secrets
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
+from homeassistant.helpers.event import async_track_point_in_utc_time
+from homeassistant.util import dt as dt_util
+
+from .core import effects as e
+from .core import inputs as i
+from .core import limits
+from .core.errors import BadInput, Reason, Refused
+from .core.hub import Hub
+from .core.model import DeviceId
+from .core.records import Snapshot
+from .core.view import DeviceView, HubView
+from .dialects import DIALECTS
+from .dialects.base import Message
+from .executor import Executor, Outside
+from .store import Store
+
+type FirmwareHubConfigEntry = ConfigEntry[FirmwareHubCoordinator]
+
+_LOGGER = logging.getLogger(__name__)
+_NEW_DEVICES_PER_TURN = 100
+_PEOPLE = (
+    i.ApproveRequested
+    | i.UnapproveRequested
+    | i.RetryRequested
+    | i.ModelReleased
+    | i.CheckRequested
+    | i.ForgetRequested
+)
+
+
+class FirmwareHubCoordinator:
+    """One hub: one config entry, one broker, one store."""
+
+    def __init__(self, hass: HomeAssistant, entry: FirmwareHubConfigEntry, outside: Outside) -> None:
+        """Wire the core to the outside; nothing runs before `async_start`."""
+        self.entry = entry
+        self.hub = Hub({dialect.name: dialect.capabilities for dialect in DIALECTS}, new_id=lambda: secrets.token_hex(8))
+        self._hass = hass
+        self._outside = outside
+        self._executor = Executor(hass, entry, self.hub, outside, self.send, self._show)
+        self._asks: deque[tuple[i.Input, asyncio.Future[None]]] = deque()
+        self._shown: dict[DeviceId, None] = {}
+        self._known: dict[DeviceId, None] = {}
+        self._turn_due = False
+        self._armed: tuple[datetime, CALLBACK_TYPE] | None = None
+        self._device_listeners: dict[DeviceId, list[Callable[[], None]]] = {}
+        self._hub_listeners: list[Callable[[], None]] = []
+        self._devices_listeners: list[Callable[[list[DeviceId]], None]] = []
+        self._lifecycle_listeners: list[Callable[[e.Announce], None]] = []
+        self._forgotten_listeners: list[Callable[[DeviceId], None]] = []
+
+    @property
+    def store(self) -> Store:
+        """The hub's memory."""
+        return self._outside.store
+
+    # --- start and stop ------------------------------------------------------------------------------------------------
+
+    async def async_restore(self, snapshot: Snapshot, settings: i.SettingsChanged, feeds: i.FeedsChanged) -> None:
+        """Take over what was stored and what the owner set; read the stored manifests again, since nothing is trusted."""
+        self.entry.async_on_unload(self._disarm)
+        self.send(settings)
+        self._carry(self.hub.restore(snapshot, dt_util.utcnow()))
+        self._known = dict.fromkeys(self.hub.device_ids())
+        self.send(feeds)
+        for row in snapshot.feeds:
+            await self._executor.async_read_manifest(row.feed_id, row.raw, row.etag, row=row)
+
+    async def async_start(self) -> None:
+        """Begin to act and to listen to the broker. Raises OutsideFailed."""
+        self.entry.async_create_background_task(self._hass, self._executor.async_run(), "firmware_hub executor")
+        await self._outside.transport.async_start(self._on_message, self._on_link)
+        self.entry.async_on_unload(self._outside.transport.async_stop)
+        await self._outside.transport.async_subscribe([name for dialect in DIALECTS for name in dialect.filters])
+
+    @callback
+    def _on_link(self, connected: bool) -> None:  # noqa: FBT001 - the transport's callback has one argument
+        self.send(i.LinkChanged(connected))
+
+    @callback
+    def _on_message(self, message: Message) -> None:
+        if len(message.payload) > limits.MAX_PAYLOAD_BYTES:
+            self.send(i.MessageRefused("", Reason.TOO_LARGE, message.topic[: limits.MAX_TEXT]))
+            return
+        for dialect in DIALECTS:
+            try:
+                items = dialect.read(message, self.hub)
+            except BadInput as bad:
+                _LOGGER.debug("Unreadable %s message on %r: %s", dialect.name, message.topic, bad)
+                self.send(i.MessageRefused(dialect.name, bad.reason, message.topic[: limits.MAX_TEXT], bad.detail))
+                return
+            for item in items:
+                self.send(item)
+            if items:
+                return
+
+    # --- inputs and effects ----------------------------------------------------------------------------------------------
+
+    @callback
+    def send(self, item: i.Input) -> None:
+        """Tell the hub what happened."""
+        try:
+            effects = self.hub.receive(item, dt_util.utcnow())
+        except Refused as refused:
+            _LOGGER.debug("%s refused: %s", type(item).__name__, refused)
+            return
+        self._carry(effects)
+
+    async def async_ask(self, item: _PEOPLE) -> None:
+        """Ask for a person; returns when it is durable. Raises Refused (a rule said no) or OutsideFailed (not saved)."""
+        done: asyncio.Future[None] = self._hass.loop.create_future()
+        self._asks.append((item, done))
+        if len(self._asks) == 1:
+            self._hass.loop.call_soon(self._answer)
+        await done
+
+    @callback
+    def _answer(self) -> None:
+        """Answer a slice of what people asked: a thousand approvals in one go would hold up the loop (measured)."""
+        for _ in range(min(len(self._asks), limits.APPROVALS_PER_TURN)):
+            item, done = self._asks.popleft()
+            if done.cancelled():
+                continue
+            try:
+                effects = self.hub.receive(item, dt_util.utcnow())
+            except Refused as refused:
+                done.set_exception(refused)
+            else:
+                self._carry(effects, done)
+        if self._asks:
+            self._hass.loop.call_soon(self._answer)
+
+    @callback
+    def _carry(self, effects: list[e.Effect], done: asyncio.Future[None] | None = None) -> None:
+        """Show at once, act in order, and arm the timer for what comes next."""
+        act: list[e.Effect] = []
+        for effect in effects:
+            match effect:
+                case e.RefreshDevices(device_ids):
+                    self._shown.update(dict.fromkeys(device_ids))
+                    self._take_turn()
+                case e.RefreshHub():
+                    self._tell(self._hub_listeners)
+                case _:
+                    act.append(effect)
+        if act or done is not None:
+            self._executor.submit(act, done)
+        self._arm()
+
+    # --- time --------------------------------------------------------------------------------------------------------------
+
+    @callback
+    def _arm(self) -> None:
+        """Keep one timer, for the earlier of the hub's wish and the next tick: point timers are late after clock jumps."""
+        now = dt_util.utcnow()
+        wish = self.hub.next_wakeup()
+        if self._armed is not None and now < self._armed[0] <= now + limits.TICK:
+            if wish is None or wish >= self._armed[0]:
+                return
+        self._disarm()
+        at = min(now + limits.TICK, wish or now + limits.TICK)
+        at = max(at, now + timedelta(milliseconds=50))
+        self._armed = (at, async_track_point_in_utc_time(self._hass, self._on_timer, at))
+
+    @callback
+    def _on_timer(self, _now: datetime) -> None:
+        self._armed = None
+        self.send(i.WokenUp())
+
+    @callback
+    def _disarm(self) -> None:
+        if self._armed is not None:
+            self._armed[1]()
+            self._armed = None
+
+    # --- what people see -----------------------------------------------------------------------------------------------------
+
+    def device_view(self, device_id: DeviceId) -> DeviceView | None:
+        """Describe a device."""
+        return self.hub.device_view(device_id, dt_util.utcnow())
+
+    def hub_view(self) -> HubView:
+        """Describe the hub."""
+        return self.hub.hub_view(dt_util.utcnow())
+
+    def listen_device(self, device_id: DeviceId, listener: Callable[[], None]) -> CALLBACK_TYPE:
+        """Hear of every change of one device."""
+        return _listen(self._device_listeners.setdefault(device_id, []), listener)
+
+    def listen_hub(self, listener: Callable[[], None]) -> CALLBACK_TYPE:
+        """Hear of every change of the hub."""
+        return _listen(self._hub_listeners, listener)
+
+    def listen_devices(self, listener: Callable[[list[DeviceId]], None]) -> CALLBACK_TYPE:
+        """Hear of devices, those already known at once, never more than a slice at a time."""
+        remove = _listen(self._devices_listeners, listener)
+        for device_ids in _slices(self._known, _NEW_DEVICES_PER_TURN):
+            listener(device_ids)
+        return remove
+
+    def listen_lifecycle(self, listener: Callable[[e.Announce], None]) -> CALLBACK_TYPE:
+        """Hear of what automations are told."""
+        return _listen(self._lifecycle_listeners, listener)
+
+    def listen_forgotten(self, listener: Callable[[DeviceId], None]) -> CALLBACK_TYPE:
+        """Hear of devices that are gone for good."""
+        return _listen(self._forgotten_listeners, listener)
+
+    @callback
+    def _take_turn(self) -> None:
+        if not self._turn_due:
+            self._turn_due = True
+            self._hass.loop.call_soon(self._refresh)
+
+    @callback
+    def _refresh(self) -> None:
+        """Show a slice of what changed."""
+        self._turn_due = False
+        batch = [device_id for device_id, _ in zip(self._shown, range(limits.REFRESH_PER_TURN), strict=False)]
+        fresh: list[DeviceId] = []
+        for device_id in batch:
+            del self._shown[device_id]
+            if device_id in self._known:
+                self._tell(self._device_listeners.get(device_id, ()))
+            elif self.hub.get(device_id) is not None and len(fresh) < _NEW_DEVICES_PER_TURN:
+                self._known[device_id] = None
+                fresh.append(device_id)
+            elif self.hub.get(device_id) is not None:
+                self._shown[device_id] = None
+        if fresh:
+            for listener in tuple(self._devices_listeners):
+                listener(fresh)
+        if self._shown:
+            self._take_turn()
+
+    @callback
+    def _show(self, effect: e.Effect) -> None:
+        match effect:
+            case e.Announce():
+                for listener in tuple(self._lifecycle_listeners):
+                    listener(effect)
+            case e.ForgetDevice(device_id):
+                self._known.pop(device_id, None)
+                for forgotten in tuple(self._forgotten_listeners):
+                    forgotten(device_id)
+            case _:
+                raise RuntimeError(f"nobody acts on {effect}")
+
+    @staticmethod
+    def _tell(listeners: Iterable[Callable[[], None]]) -> None:
+        for listener in tuple(listeners):
+            listener()
+
+
+def _listen[T](listeners: list[T], listener: T) -> CALLBACK_TYPE:
+    listeners.append(listener)
+
+    @callback
+    def remove() -> None:
+        if listener in listeners:
+            listeners.remove(listener)
+
+    return remove
+
+
+def _slices(device_ids: Iterable[DeviceId], size: int) -> Iterable[list[DeviceId]]:
+    known = list(device_ids)
+    return [known[start : start + size] for start in range(0, len(known), size)]

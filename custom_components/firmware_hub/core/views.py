@@ -1,0 +1,137 @@
+"""Builds what a person sees out of what the hub knows. Changes nothing and never raises."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from . import gate
+from .errors import Reason
+from .feeds import Feeds
+from .fleet import Fleet
+from .installer import Installer
+from .model import Device, Install, InstallState, Offer
+from .view import DeviceView, HubView, PlannedInstall
+
+
+def device_view(device: Device, fleet: Fleet, feeds: Feeds, installer: Installer, now: datetime) -> DeviceView:
+    """Describe one device."""
+    install = installer.current.get(device.id)
+    last = installer.last.get(device.id)
+    offer = None if device.helper else feeds.catalogue.offer(device.fit_key)
+    state, no = _standing(install, offer, installer, now)
+    presence = fleet.presence[device.id]
+    return DeviceView(
+        device=device,
+        installed_version=device.version or None,
+        latest_version=_latest(device, install, offer),
+        offer=offer,
+        install=install,
+        last=last,
+        state=state,
+        reason=no.reason if no else None,
+        reason_values=no.values if no else {},
+        in_progress=install is not None and install.state.is_active,
+        percent=install.percent if install is not None else None,
+        starts_at=_starts_at(install, no, installer, now),
+        online=presence.online,
+        battery_percent=presence.battery_percent,
+    )
+
+
+def _standing(
+    install: Install | None, offer: Offer | None, installer: Installer, now: datetime
+) -> tuple[InstallState | None, gate.No | None]:
+    if install is None:
+        return (InstallState.AWAITING_APPROVAL if offer is not None else None), None
+    if not install.state.is_waiting:
+        return install.state, gate.No(install.reason, install.reason_values) if install.reason else None
+    no = installer.why_waiting(install, now)
+    waits_only = no.reason in {Reason.WAITS_FOR_WINDOW, Reason.NETWORK_BUSY}
+    return (InstallState.APPROVED if waits_only else InstallState.DEFERRED), no
+
+
+def _latest(device: Device, install: Install | None, offer: Offer | None) -> str | None:
+    if install is not None:
+        return install.offer.version
+    if offer is not None:
+        return offer.version
+    return device.version or None
+
+
+def _starts_at(
+    install: Install | None, no: gate.No | None, installer: Installer, now: datetime
+) -> datetime | None:
+    if install is None or no is None or not install.state.is_waiting:
+        return None
+    if no.reason is not Reason.WAITS_FOR_WINDOW:
+        return no.ask_again
+    following = installer.window.next_opening(now)
+    return following.start if following else None
+
+
+def hub_view(fleet: Fleet, feeds: Feeds, installer: Installer, now: datetime) -> HubView:
+    """Describe the hub. Cost: the number of different kinds of device and of current installs."""
+    offers = sum(len(ids) for key, ids in fleet.by_fit.items() if feeds.catalogue.offer(key) is not None)
+    running = sum(install.state.is_active for install in installer.current.values())
+    opening = installer.window.current(now)
+    following = installer.window.next_opening(now)
+    return HubView(
+        devices=len(fleet.devices),
+        offers=offers,
+        waiting=len(installer.current) - running,
+        running=running,
+        window_open=opening is not None,
+        next_opening=following.start if following else None,
+        next_closing=opening.end if opening else following.end if following else None,
+        connected=installer.state.connected,
+        paused=installer.state.paused,
+        clock_trusted=installer.state.clock_trusted,
+        store_ok=installer.state.store_ok,
+        stopped_models=tuple(f"{manufacturer} {model}" for manufacturer, model in installer.rollout.stops),
+        feeds=feeds.views(),
+    )
+
+
+def plan(fleet: Fleet, installer: Installer, now: datetime) -> list[PlannedInstall]:
+    """Foretell the coming opening: who starts when if all goes as expected, and who does not and why.
+
+    It lays the waiting installs of each network side by side in as many lanes as may run, pilots first; what is held up
+    by a reason of its own is listed with it.
+    """
+    opening = installer.window.current(now) or installer.window.next_opening(now)
+    begin = max(now, opening.start) if opening else now
+    lanes: dict[str, list[datetime]] = {}
+    ready_after: dict[object, datetime] = {}
+    planned = []
+    for install in sorted(installer.current.values(), key=lambda item: (item.approval.at, item.id)):
+        if not install.state.is_waiting:
+            continue
+        no = installer.why_waiting(install, now)
+        if opening is None or no.reason not in _MAY_BE_TONIGHT:
+            planned.append(PlannedInstall(install.device_id, install.offer.version, None, None, no.reason, no.values))
+            continue
+        network = fleet.devices[install.device_id].network
+        free = lanes.setdefault(network, [begin] * installer.settings.parallel_installs)
+        lane = min(range(len(free)), key=free.__getitem__)
+        start = max(free[lane], ready_after.get(install.pilot_key, begin))
+        end = start + installer.expected(install)
+        if end > opening.end:
+            reason = Reason.DOES_NOT_FIT_WINDOW
+            planned.append(PlannedInstall(install.device_id, install.offer.version, None, None, reason))
+            continue
+        free[lane] = end
+        if install.pilot_key not in installer.rollout.pilots and install.pilot_key not in ready_after:
+            ready_after[install.pilot_key] = end + installer.settings.pilot_settle
+        planned.append(PlannedInstall(install.device_id, install.offer.version, start, end, None))
+    return planned
+
+
+_MAY_BE_TONIGHT = frozenset(
+    {
+        Reason.WAITS_FOR_WINDOW,
+        Reason.NETWORK_BUSY,
+        Reason.WAITS_FOR_PILOT,
+        Reason.PILOT_SETTLING,
+        Reason.BROKER_DISCONNECTED,
+    }
+)

@@ -1,0 +1,309 @@
+"""Carries out effects: publish, fetch, serve, save, show. It decides nothing; results go back as inputs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import dataclass, field
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.util import dt as dt_util
+
+from . import issues
+from .artifact_server import ArtifactServer
+from .core import effects as e
+from .core import inputs as i
+from .core.errors import HubError, OutsideFailed, Reason
+from .core.hub import Hub
+from .core.manifest import read_manifest
+from .core.model import Artifact, Device, Install, Trust
+from .dialects import BY_NAME as DIALECTS
+from .dialects.base import InstallOrder, Outgoing
+from .download import Downloader
+from .sources import BY_NAME as SOURCES
+from .store import Store
+from .transport.base import Transport
+
+if TYPE_CHECKING:
+    from .coordinator import FirmwareHubConfigEntry
+
+_LOGGER = logging.getLogger(__name__)
+_BATCHES_PER_TURN = 50
+
+
+@dataclass(slots=True)
+class Outside:
+    """All that the hub acts through."""
+
+    store: Store
+    transport: Transport
+    downloader: Downloader
+    server: ArtifactServer
+
+
+@dataclass(slots=True)
+class _Batch:
+    effects: list[e.Effect]
+    done: asyncio.Future[None] | None = None
+    failed: OutsideFailed | None = None
+
+
+@dataclass(slots=True)
+class _Kept:
+    """What the executor knows between two effects of one install or feed."""
+
+    files: dict[str, dict[str, Path]] = field(default_factory=dict)
+    raw: dict[str, bytes] = field(default_factory=dict)
+
+
+class Executor:
+    """One queue of batches; a batch is acted on only when its save is on the disk."""
+
+    def __init__(
+        self,
+        hass: HomeAssistant,
+        entry: FirmwareHubConfigEntry,
+        hub: Hub,
+        outside: Outside,
+        report: Callable[[i.Input], None],
+        show: Callable[[e.Effect], None],
+    ) -> None:
+        """Act for `hub`; results go to `report`, what people see goes to `show`."""
+        self._hass = hass
+        self._entry = entry
+        self._hub = hub
+        self._outside = outside
+        self._report = report
+        self._show = show
+        self._queue: asyncio.Queue[_Batch] = asyncio.Queue()
+        self._kept = _Kept()
+        self._store_failed = False
+        self._listening: set[str] = set()
+
+    @callback
+    def submit(self, effects: list[e.Effect], done: asyncio.Future[None] | None = None) -> None:
+        """Queue a batch; `done` is told when it is saved and acted on, or why it could not be saved."""
+        self._queue.put_nowait(_Batch(effects, done))
+
+    async def async_run(self) -> None:
+        """Act on batches until cancelled."""
+        while True:
+            batches = [await self._queue.get()]
+            while not self._queue.empty():
+                batches.append(self._queue.get_nowait())
+            await asyncio.gather(*(self._async_save(batch) for batch in batches))
+            for number, batch in enumerate(batches, 1):
+                await self._async_act(batch)
+                if number % _BATCHES_PER_TURN == 0:
+                    await asyncio.sleep(0)
+
+    async def _async_save(self, batch: _Batch) -> None:
+        """Write ahead: nothing of a batch is acted on before its save is durable."""
+        save = batch.effects[0] if batch.effects else None
+        if not isinstance(save, e.Save):
+            return
+        try:
+            await self._outside.store.async_save(save)
+        except OutsideFailed as failed:
+            batch.failed = failed
+            return
+        if self._store_failed:
+            self._store_failed = False
+            self._report(i.SaveWorked())
+
+    async def _async_act(self, batch: _Batch) -> None:
+        if batch.failed is not None:
+            self._store_failed = True
+            save = batch.effects[0]
+            assert isinstance(save, e.Save)
+            dropped = tuple(effect.install_id for effect in batch.effects if isinstance(effect, e.SendInstall))
+            self._report(i.SaveFailed(save, batch.failed.reason, batch.failed.detail, dropped))
+        else:
+            for effect in batch.effects:
+                await self._async_do(effect)
+        if batch.done is not None and not batch.done.done():
+            if batch.failed is None:
+                batch.done.set_result(None)
+            else:
+                batch.done.set_exception(batch.failed)
+
+    async def _async_do(self, effect: e.Effect) -> None:
+        """Act on one effect; whatever it meets, the next one is acted on as well."""
+        try:
+            await self._async_dispatch(effect)
+        except OutsideFailed as failed:
+            _LOGGER.info("%s not possible now: %s", type(effect).__name__, failed)
+        except Exception:
+            # The one place that survives our own mistakes: one broken effect must not end all others (invariant 10).
+            _LOGGER.exception("%s failed", type(effect).__name__)
+
+    async def _async_dispatch(self, effect: e.Effect) -> None:
+        match effect:
+            case e.Save():
+                pass
+            case e.QueryDevice(device_id):
+                await self._async_tell(device_id, lambda device: DIALECTS[device.dialect].query(device))
+            case e.ListenTo(device_id):
+                await self._async_listen(device_id)
+            case e.FetchManifest(feed_id):
+                self._spawn(self._async_fetch_manifest(feed_id), f"fetch {feed_id}")
+            case e.FetchArtifacts():
+                self._spawn(self._async_fetch_artifacts(effect), f"artifacts for {effect.install_id}")
+            case e.SendInstall():
+                await self._async_send_install(effect)
+            case e.ServeAgain(install_id, device_id):
+                await self._async_serve_again(install_id, device_id)
+            case e.SendCommit(_, attempt, device_id):
+                await self._async_tell(device_id, lambda device: DIALECTS[device.dialect].commit(device, attempt))
+            case e.SendRollback(_, attempt, device_id):
+                await self._async_tell(device_id, lambda device: DIALECTS[device.dialect].rollback(device, attempt))
+            case e.RestoreSettings(device_id, settings):
+                await self._async_tell(device_id, lambda device: DIALECTS[device.dialect].restore(device, settings))
+            case e.StopServing(install_id):
+                await self._outside.server.async_stop_serving(install_id)
+                self._outside.downloader.release(install_id)
+                self._kept.files.pop(install_id, None)
+            case e.CheckAddress():
+                reachable, address = await self._outside.server.async_check_address()
+                self._report(i.AddressChecked(reachable, address))
+            case e.RaiseIssue():
+                issues.raise_issue(self._hass, self._entry, effect)
+            case e.ClearIssue():
+                issues.clear_issue(self._hass, self._entry, effect)
+            case _:
+                self._show(effect)
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
+        self._entry.async_create_background_task(self._hass, work, f"firmware_hub {name}")
+
+    # --- messages ------------------------------------------------------------------------------------------------------
+
+    async def _async_tell(self, device_id: str, write: Callable[[Device], Iterable[Outgoing]]) -> None:
+        device = self._hub.get(device_id)
+        if device is None:
+            return
+        try:
+            messages = write(device)
+        except HubError as refused:
+            _LOGGER.debug("Nothing sent to %s: %s", device_id, refused)
+            return
+        for message in messages:
+            await self._outside.transport.async_publish(message)
+
+    async def _async_listen(self, device_id: str) -> None:
+        device = self._hub.get(device_id)
+        if device is None:
+            return
+        fresh = set(DIALECTS[device.dialect].filters_for(device)) - self._listening
+        if fresh:
+            await self._outside.transport.async_subscribe(sorted(fresh))
+            self._listening |= fresh
+
+    async def _async_send_install(self, effect: e.SendInstall) -> None:
+        """Serve, look once more, and publish the one install command of this attempt."""
+        try:
+            message = await self._async_install_message(effect)
+            if effect.not_after is not None and dt_util.utcnow() > effect.not_after:
+                raise OutsideFailed(Reason.WAITS_FOR_WINDOW)
+            if not self._outside.transport.connected:
+                raise OutsideFailed(Reason.BROKER_DISCONNECTED)
+            await self._outside.transport.async_publish(message)
+        except HubError as refused:
+            _LOGGER.warning("Install command %s was not sent: %s", effect.attempt_id, refused)
+            self._report(i.CommandNotSent(effect.install_id, effect.attempt_id, refused.reason))
+        else:
+            self._report(i.CommandSent(effect.install_id, effect.attempt_id))
+
+    async def _async_install_message(self, effect: e.SendInstall) -> Outgoing:
+        install, device = self._current(effect.install_id, effect.device_id)
+        dialect = DIALECTS[device.dialect]
+        urls = await self._async_serve(install, device)
+        names = dialect.serve_as(install.offer.release)
+        order = InstallOrder(
+            effect.attempt_id,
+            device,
+            install.offer.release,
+            urls[next(iter(names))],
+            urls.get(_MANIFEST, ""),
+            effect.not_after,
+        )
+        (message,) = dialect.install(order)
+        return message
+
+    def _current(self, install_id: str, device_id: str) -> tuple[Install, Device]:
+        install, device = self._hub.installer.find(install_id), self._hub.get(device_id)
+        if install is None or device is None:
+            raise OutsideFailed(Reason.UNKNOWN_INSTALL, install_id)
+        return install, device
+
+    # --- artifacts -------------------------------------------------------------------------------------------------------
+
+    async def _async_serve(self, install: Install, device: Device) -> dict[str, str]:
+        paths = self._kept.files[install.id]
+        names = DIALECTS[device.dialect].serve_as(install.offer.release)
+        files = {name: paths[artifact.sha256] for name, artifact in names.items()}
+        raw = self._kept.raw.get(install.offer.feed_id)
+        if raw is not None and install.offer.trust is Trust.SIGNED:
+            files[_MANIFEST] = await self._outside.downloader.async_keep(raw, install.id)
+        return dict(await self._outside.server.async_serve(install.id, files))
+
+    async def _async_serve_again(self, install_id: str, device_id: str) -> None:
+        install, device = self._current(install_id, device_id)
+        await self._async_gather(install_id, install.offer.feed_id, install.offer.release.artifacts)
+        await self._async_serve(install, device)
+
+    async def _async_gather(self, install_id: str, feed_id: str, artifacts: Iterable[Artifact]) -> None:
+        state = self._hub.feeds.states.get(feed_id)
+        origin = state.feed.url if state is not None else ""
+        paths = self._kept.files.setdefault(install_id, {})
+        for artifact in artifacts:
+            path = await self._outside.downloader.async_artifact(artifact, install_id, origin=origin)
+            paths[artifact.sha256] = path
+
+    async def _async_fetch_artifacts(self, effect: e.FetchArtifacts) -> None:
+        try:
+            await self._async_gather(effect.install_id, effect.feed_id, effect.artifacts)
+        except HubError as refused:
+            self._report(i.ArtifactsFailed(effect.install_id, refused.reason, refused.detail))
+        else:
+            self._report(i.ArtifactsReady(effect.install_id))
+
+    # --- manifests -------------------------------------------------------------------------------------------------------
+
+    async def _async_fetch_manifest(self, feed_id: str) -> None:
+        state = self._hub.feeds.states.get(feed_id)
+        if state is None:
+            return
+        source = SOURCES[state.feed.source]
+        etag = state.etag if state.manifest is not None else ""
+        try:
+            fetched = await self._outside.downloader.async_fetch(source.request(state.feed), etag=etag)
+        except OutsideFailed as failed:
+            retry_after = getattr(failed, "retry_after_s", None)
+            self._report(i.FetchFailed(feed_id, failed.reason, failed.detail, retry_after))
+            return
+        if fetched.status == "unchanged":
+            self._report(i.ManifestUnchanged(feed_id))
+            return
+        await self.async_read_manifest(feed_id, fetched.body, fetched.etag)
+
+    async def async_read_manifest(self, feed_id: str, raw: bytes, etag: str, *, row: e.FeedRow | None = None) -> None:
+        """Verify and read a feed's bytes in a worker thread: large manifests must not hold up the event loop."""
+        state = self._hub.feeds.states.get(feed_id)
+        if state is None:
+            return
+        source = SOURCES[state.feed.source]
+        try:
+            manifest = await self._hass.async_add_executor_job(read_manifest, raw, state.feed, source)
+        except HubError as refused:
+            self._report(i.ManifestRefused(feed_id, refused.reason, refused.path, refused.detail))
+            return
+        self._kept.raw[feed_id] = raw
+        fetched_at = row.fetched_at if row else dt_util.utcnow()
+        self._report(i.ManifestRead(feed_id, manifest, raw, etag, fetched_at, from_store=row is not None))
+
+
+_MANIFEST = "manifest.jws"
