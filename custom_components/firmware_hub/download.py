@@ -1,0 +1,253 @@
+"""Bounded downloads: a feed into memory, an artifact into the cache, hashed on the way.
+
+Contract: only ``OutsideFailed`` (often as ``FetchFailed``) and, for artifacts, ``Refused`` escape. Nothing is believed
+about a body but its bytes: its length is counted, its digest is computed, and its end is waited for no longer than the
+time limits say.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import hashlib
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal, Protocol
+
+import aiohttp
+from aiohttp import hdrs
+
+from .core import limits
+from .core.errors import OutsideFailed, Reason, Refused
+from .core.model import Artifact
+from .download_cache import ArtifactCache, Part
+from .download_route import FetchFailed, Timeouts, check_status, is_web_page, open_url, translated_errors
+from .sources.base import FeedRequest
+
+_PIECE: Final = 1 << 20  # bytes that are handed to the disk at a time
+_FIRST_LOOK: Final = 512  # bytes that show whether this is a web page
+_MAX_ETAG: Final = 256  # characters
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+
+
+class RunBlocking(Protocol):
+    """Runs a call in a worker thread, like ``hass.async_add_executor_job``."""
+
+    def __call__[*Ts, T](self, target: Callable[[*Ts], T], /, *args: *Ts) -> Awaitable[T]:
+        """Run it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """The answer of a feed. `unchanged` has no body: what the caller has is current."""
+
+    status: Literal["new", "unchanged"]
+    body: bytes
+    etag: str
+
+
+@dataclass(slots=True)
+class _Turn:
+    """Who fetches a digest now, and how many want it."""
+
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    users: int = 0
+
+
+class Downloader:
+    """Fetches feeds and artifacts over one session."""
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        cache_dir: Path,
+        max_cache_bytes: int,
+        run_blocking: RunBlocking,
+        *,
+        timeouts: Timeouts = Timeouts(),  # noqa: B008 - frozen
+    ) -> None:
+        self._session = session
+        self._cache = ArtifactCache(cache_dir, max_cache_bytes)
+        self._blocking = run_blocking
+        self._timeouts = timeouts
+        self._held: dict[str, set[str]] = {}
+        self._turns: dict[str, _Turn] = {}
+        self._looking = asyncio.Lock()
+
+    async def async_fetch(self, request: FeedRequest, *, etag: str = "") -> Fetched:
+        """Fetch a feed. Give `etag` only while the body that it belongs to is in hand. Raises OutsideFailed."""
+        bound = request.max_bytes or limits.MAX_MANIFEST_BYTES
+        headers = dict(request.headers)
+        if etag:
+            headers[hdrs.IF_NONE_MATCH] = etag
+        with translated_errors():
+            async with (
+                asyncio.timeout(self._timeouts.feed),
+                open_url(self._session, request.url, headers, self._timeouts) as response,
+            ):
+                if response.status == 304 and etag:
+                    return Fetched("unchanged", b"", etag)
+                check_status(response)
+                if response.headers.get(hdrs.CONTENT_ENCODING, "identity") != "identity":
+                    raise FetchFailed(Reason.HTTP_ERROR, "compressed, though it was not asked for")
+                body = await _bounded(response, bound)
+                found = response.headers.get(hdrs.ETAG, "")
+        if is_web_page(body):
+            raise FetchFailed(Reason.NOT_FIRMWARE, "a web page")
+        return Fetched("new", body, found if len(found) <= _MAX_ETAG else "")
+
+    async def async_artifact(self, artifact: Artifact, holder: str = "", *, origin: str = "") -> Path:
+        """Return the artifact's verified file, from the cache or from its address; its name is its SHA-256.
+
+        It stays in the cache until `release(holder)`. `origin` is the address of the feed that names it: a public feed
+        may not point into the local network.
+        Raises OutsideFailed; Refused: NO_DIGEST, TOO_LARGE, SIZE_MISMATCH, DIGEST_MISMATCH.
+        """
+        if not _SHA256.fullmatch(artifact.sha256):
+            raise Refused(Reason.NO_DIGEST, artifact.name)
+        if artifact.size > limits.MAX_ARTIFACT_BYTES:
+            raise Refused(Reason.TOO_LARGE, f"{artifact.size} bytes")
+        if holder:
+            self._held.setdefault(holder, set()).add(artifact.sha256)
+        async with self._alone(artifact.sha256):
+            return await self._disk(self._find(artifact)) or await self._download(artifact, origin)
+
+    async def async_keep(self, data: bytes, holder: str) -> Path:
+        """Put bytes that are at hand beside the artifacts, until `release(holder)`. Raises OutsideFailed."""
+        self._held.setdefault(holder, set()).add(hashlib.sha256(data).hexdigest())
+        return await self._disk(self._blocking(self._cache.put, data))
+
+    def release(self, holder: str) -> None:
+        """Let the cache remove what this holder kept."""
+        self._held.pop(holder, None)
+
+    @asynccontextmanager
+    async def _alone(self, sha256: str) -> AsyncIterator[None]:
+        """Fetch one digest once: whoever wants it meanwhile waits and finds it in the cache."""
+        turn = self._turns.setdefault(sha256, _Turn())
+        turn.users += 1
+        try:
+            async with turn.lock:
+                yield
+        finally:
+            turn.users -= 1
+            if not turn.users:
+                del self._turns[sha256]
+
+    async def _find(self, artifact: Artifact) -> Path | None:
+        async with self._looking:
+            path = await self._blocking(self._cache.find, artifact.sha256)
+        if path is None:
+            return None
+        size = (await self._blocking(path.stat)).st_size
+        if size != artifact.size:
+            raise Refused(Reason.SIZE_MISMATCH, f"{size} bytes, not {artifact.size}")
+        return path
+
+    async def _download(self, artifact: Artifact, origin: str) -> Path:
+        part = await self._disk(self._blocking(self._cache.begin))
+        try:
+            await self._fill(part, artifact, origin)
+            if part.sha256 != artifact.sha256:
+                raise Refused(Reason.DIGEST_MISMATCH, f"{part.sha256}, not {artifact.sha256}")
+            path = await self._disk(self._blocking(self._cache.keep, part))
+        finally:
+            await self._disk(self._blocking(part.discard))
+        await self._disk(self._shrink())
+        return path
+
+    async def _fill(self, part: Part, artifact: Artifact, origin: str) -> None:
+        with translated_errors():
+            async with (
+                asyncio.timeout(self._timeouts.artifact),
+                open_url(self._session, artifact.url, {}, self._timeouts, origin=origin) as response,
+            ):
+                check_status(response)
+                await self._stream(response, part, artifact)
+
+    async def _stream(self, response: aiohttp.ClientResponse, part: Part, artifact: Artifact) -> None:
+        """Hand the body to the disk in large pieces, each written while the next one is read."""
+        piece, received = bytearray(), 0
+        writing: asyncio.Future[None] | None = None
+        try:
+            async for some in _looked_at(response, artifact):
+                piece += some
+                received += len(some)
+                if received > artifact.size:
+                    raise Refused(Reason.SIZE_MISMATCH, f"more than {artifact.size} bytes")
+                if len(piece) >= _PIECE or received == artifact.size:
+                    writing, piece = await self._write(part, piece, writing), bytearray()
+        finally:
+            if writing is not None:
+                await asyncio.wait([writing])
+        if writing is not None:
+            writing.result()
+        if received != artifact.size:
+            raise Refused(Reason.SIZE_MISMATCH, f"{received} bytes, not {artifact.size}")
+
+    async def _write(self, part: Part, piece: bytearray, writing: asyncio.Future[None] | None) -> asyncio.Future[None]:
+        if writing is not None:
+            await asyncio.wait([writing])
+            writing.result()
+        return asyncio.ensure_future(self._disk(self._blocking(part.add, piece)))
+
+    async def _shrink(self, max_bytes: int | None = None) -> None:
+        async with self._looking:
+            in_use = frozenset().union(*self._held.values(), self._turns)
+            await self._blocking(lambda: self._cache.shrink(in_use, max_bytes=max_bytes))
+
+    async def _disk[T](self, work: Awaitable[T]) -> T:
+        try:
+            return await work
+        except OSError as error:
+            if error.errno not in {errno.ENOSPC, errno.EDQUOT}:
+                raise OutsideFailed(Reason.DISK_FAILED, str(error)) from error
+            # Whatever nobody holds makes room for the next try.
+            with suppress(OSError):
+                await self._shrink(0)
+            raise OutsideFailed(Reason.DISK_FULL, str(error)) from error
+
+
+async def _bounded(response: aiohttp.ClientResponse, bound: int) -> bytes:
+    """Read a body that has to end before the bound, whatever length it claims."""
+    if (response.content_length or 0) > bound:
+        raise FetchFailed(Reason.TOO_LARGE, f"{response.content_length} bytes")
+    body = bytearray()
+    async for some in response.content.iter_any():
+        body += some
+        if len(body) > bound:
+            raise FetchFailed(Reason.TOO_LARGE, f"more than {bound} bytes")
+    return bytes(body)
+
+
+async def _looked_at(response: aiohttp.ClientResponse, artifact: Artifact) -> AsyncIterator[bytes]:
+    """Pass the body on, once its start and its length are what an artifact may have."""
+    wrong_length = response.content_length not in {None, artifact.size}
+    start = b""
+    try:
+        async for some in response.content.iter_any():
+            if len(start) >= _FIRST_LOOK:
+                yield some
+                continue
+            start += some
+            if len(start) >= _FIRST_LOOK:
+                _check_start(start, response.content_length if wrong_length else None, artifact)
+                yield start
+    except aiohttp.ClientPayloadError as error:
+        if wrong_length:
+            raise Refused(Reason.SIZE_MISMATCH, f"{response.content_length} bytes, not {artifact.size}") from error
+        raise
+    if len(start) < _FIRST_LOOK:
+        _check_start(start, response.content_length if wrong_length else None, artifact)
+        yield start
+
+
+def _check_start(start: bytes, wrong_length: int | None, artifact: Artifact) -> None:
+    if is_web_page(start):
+        raise FetchFailed(Reason.NOT_FIRMWARE, "a web page")
+    if wrong_length is not None:
+        raise Refused(Reason.SIZE_MISMATCH, f"{wrong_length} bytes, not {artifact.size}")
