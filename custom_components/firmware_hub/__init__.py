@@ -88,7 +88,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: FirmwareHubConfigEntry)
 
 
 async def async_remove_config_entry_device(
-    hass: HomeAssistant, entry: FirmwareHubConfigEntry, device: dr.DeviceEntry
+    _hass: HomeAssistant, entry: FirmwareHubConfigEntry, device: dr.DeviceEntry
 ) -> bool:
     """Let a person remove one of our own devices; it comes back when it announces itself again."""
     device_id = own_device_id(device)
@@ -114,7 +114,7 @@ async def _async_open_store(hass: HomeAssistant, entry: FirmwareHubConfigEntry) 
     except OutsideFailed as failed:
         if failed.reason is not Reason.STORE_UNREADABLE:
             raise ConfigEntryNotReady(translation_domain=DOMAIN, translation_key=failed.reason.value) from failed
-        _LOGGER.error("The memory of %s could not be read and was kept aside: %s", entry.title, failed.detail)
+        _LOGGER.warning("The memory of %s could not be read and was kept aside: %s", entry.title, failed.detail)
         values = {"path": failed.detail}
         issue = RaiseIssue(IssueKind.STORE_REPLACED, "", Severity.CRITICAL, True, failed.reason, values)
         issues.raise_issue(hass, entry, issue)

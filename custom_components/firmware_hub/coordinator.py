@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import secrets
 from collections import deque
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
-import logging
-import secrets
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers.event import async_track_point_in_utc_time
 from homeassistant.util import dt as dt_util
 
-from .core import effects as e
-from .core import inputs as i
-from .core import limits
+from .core import effects as e, inputs as i, limits
 from .core.errors import BadInput, Reason, Refused
 from .core.hub import Hub
 from .core.model import DeviceId
@@ -45,9 +43,10 @@ class FirmwareHubCoordinator:
     """One hub: one config entry, one broker, one store."""
 
     def __init__(self, hass: HomeAssistant, entry: FirmwareHubConfigEntry, outside: Outside) -> None:
-        """Wire the core to the outside; nothing runs before `async_start`."""
         self.entry = entry
-        self.hub = Hub({dialect.name: dialect.capabilities for dialect in DIALECTS}, new_id=lambda: secrets.token_hex(8))
+        self.hub = Hub(
+            {dialect.name: dialect.capabilities for dialect in DIALECTS}, new_id=lambda: secrets.token_hex(8)
+        )
         self._hass = hass
         self._outside = outside
         self._executor = Executor(hass, entry, self.hub, outside, self.send, self._show)
@@ -67,10 +66,10 @@ class FirmwareHubCoordinator:
         """The hub's memory."""
         return self._outside.store
 
-    # --- start and stop ------------------------------------------------------------------------------------------------
+    # --- start and stop ----------------------------------------------------------------------------------------------
 
     async def async_restore(self, snapshot: Snapshot, settings: i.SettingsChanged, feeds: i.FeedsChanged) -> None:
-        """Take over what was stored and what the owner set; read the stored manifests again, since nothing is trusted."""
+        """Take over what was stored and what the owner set; stored manifests are verified again."""
         self.entry.async_on_unload(self._disarm)
         self.send(settings)
         self._carry(self.hub.restore(snapshot, dt_util.utcnow()))
@@ -87,7 +86,7 @@ class FirmwareHubCoordinator:
         await self._outside.transport.async_subscribe([name for dialect in DIALECTS for name in dialect.filters])
 
     @callback
-    def _on_link(self, connected: bool) -> None:  # noqa: FBT001 - the transport's callback has one argument
+    def _on_link(self, connected: bool) -> None:
         self.send(i.LinkChanged(connected))
 
     @callback
@@ -107,7 +106,7 @@ class FirmwareHubCoordinator:
             if items:
                 return
 
-    # --- inputs and effects ----------------------------------------------------------------------------------------------
+    # --- inputs and effects ------------------------------------------------------------------------------------------
 
     @callback
     def send(self, item: i.Input) -> None:
@@ -120,7 +119,7 @@ class FirmwareHubCoordinator:
         self._carry(effects)
 
     async def async_ask(self, item: _PEOPLE) -> None:
-        """Ask for a person; returns when it is durable. Raises Refused (a rule said no) or OutsideFailed (not saved)."""
+        """Ask for a person; returns when it is durable. Raises Refused (a rule) or OutsideFailed (not saved)."""
         done: asyncio.Future[None] = self._hass.loop.create_future()
         self._asks.append((item, done))
         if len(self._asks) == 1:
@@ -160,11 +159,11 @@ class FirmwareHubCoordinator:
             self._executor.submit(act, done)
         self._arm()
 
-    # --- time --------------------------------------------------------------------------------------------------------------
+    # --- time --------------------------------------------------------------------------------------------------------
 
     @callback
     def _arm(self) -> None:
-        """Keep one timer, for the earlier of the hub's wish and the next tick: point timers are late after clock jumps."""
+        """Keep one timer, for the earlier of the wish and the next tick: point timers are late after clock jumps."""
         now = dt_util.utcnow()
         wish = self.hub.next_wakeup()
         if self._armed is not None and now < self._armed[0] <= now + limits.TICK:
@@ -186,7 +185,7 @@ class FirmwareHubCoordinator:
             self._armed[1]()
             self._armed = None
 
-    # --- what people see -----------------------------------------------------------------------------------------------------
+    # --- what people see ---------------------------------------------------------------------------------------------
 
     def device_view(self, device_id: DeviceId) -> DeviceView | None:
         """Describe a device."""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass, field
 import logging
-from pathlib import Path
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from homeassistant.core import HomeAssistant, callback
@@ -14,12 +13,12 @@ from homeassistant.util import dt as dt_util
 
 from . import issues
 from .artifact_server import ArtifactServer
-from .core import effects as e
-from .core import inputs as i
+from .core import effects as e, inputs as i
 from .core.errors import HubError, OutsideFailed, Reason
 from .core.hub import Hub
 from .core.manifest import read_manifest
-from .core.model import Artifact, Device, Install, Trust
+from .core.model import Device, Install, Trust
+from .delivery import MANIFEST_NAME, Delivery
 from .dialects import BY_NAME as DIALECTS
 from .dialects.base import InstallOrder, Outgoing
 from .download import Downloader
@@ -51,14 +50,6 @@ class _Batch:
     failed: OutsideFailed | None = None
 
 
-@dataclass(slots=True)
-class _Kept:
-    """What the executor knows between two effects of one install or feed."""
-
-    files: dict[str, dict[str, Path]] = field(default_factory=dict)
-    raw: dict[str, bytes] = field(default_factory=dict)
-
-
 class Executor:
     """One queue of batches; a batch is acted on only when its save is on the disk."""
 
@@ -71,7 +62,6 @@ class Executor:
         report: Callable[[i.Input], None],
         show: Callable[[e.Effect], None],
     ) -> None:
-        """Act for `hub`; results go to `report`, what people see goes to `show`."""
         self._hass = hass
         self._entry = entry
         self._hub = hub
@@ -79,9 +69,26 @@ class Executor:
         self._report = report
         self._show = show
         self._queue: asyncio.Queue[_Batch] = asyncio.Queue()
-        self._kept = _Kept()
+        self._delivery = Delivery(outside.downloader, outside.server)
+        self._raw: dict[str, bytes] = {}
         self._store_failed = False
         self._listening: set[str] = set()
+        self._handlers: dict[type[e.Effect], Callable[[Any], Coroutine[Any, Any, None]]] = {
+            e.Save: self._async_nothing,
+            e.QueryDevice: self._async_query,
+            e.ListenTo: self._async_listen,
+            e.FetchManifest: self._async_start_manifest,
+            e.FetchArtifacts: self._async_start_artifacts,
+            e.SendInstall: self._async_send_install,
+            e.ServeAgain: self._async_serve_again,
+            e.SendCommit: self._async_commit,
+            e.SendRollback: self._async_rollback,
+            e.RestoreSettings: self._async_restore,
+            e.StopServing: self._async_stop_serving,
+            e.CheckAddress: self._async_check_address,
+            e.RaiseIssue: self._async_raise_issue,
+            e.ClearIssue: self._async_clear_issue,
+        }
 
     @callback
     def submit(self, effects: list[e.Effect], done: asyncio.Future[None] | None = None) -> None:
@@ -117,10 +124,9 @@ class Executor:
     async def _async_act(self, batch: _Batch) -> None:
         if batch.failed is not None:
             self._store_failed = True
-            save = batch.effects[0]
-            assert isinstance(save, e.Save)
             dropped = tuple(effect.install_id for effect in batch.effects if isinstance(effect, e.SendInstall))
-            self._report(i.SaveFailed(save, batch.failed.reason, batch.failed.detail, dropped))
+            saves = [effect for effect in batch.effects if isinstance(effect, e.Save)]
+            self._report(i.SaveFailed(saves[0], batch.failed.reason, batch.failed.detail, dropped))
         else:
             for effect in batch.effects:
                 await self._async_do(effect)
@@ -141,45 +147,53 @@ class Executor:
             _LOGGER.exception("%s failed", type(effect).__name__)
 
     async def _async_dispatch(self, effect: e.Effect) -> None:
-        match effect:
-            case e.Save():
-                pass
-            case e.QueryDevice(device_id):
-                await self._async_tell(device_id, lambda device: DIALECTS[device.dialect].query(device))
-            case e.ListenTo(device_id):
-                await self._async_listen(device_id)
-            case e.FetchManifest(feed_id):
-                self._spawn(self._async_fetch_manifest(feed_id), f"fetch {feed_id}")
-            case e.FetchArtifacts():
-                self._spawn(self._async_fetch_artifacts(effect), f"artifacts for {effect.install_id}")
-            case e.SendInstall():
-                await self._async_send_install(effect)
-            case e.ServeAgain(install_id, device_id):
-                await self._async_serve_again(install_id, device_id)
-            case e.SendCommit(_, attempt, device_id):
-                await self._async_tell(device_id, lambda device: DIALECTS[device.dialect].commit(device, attempt))
-            case e.SendRollback(_, attempt, device_id):
-                await self._async_tell(device_id, lambda device: DIALECTS[device.dialect].rollback(device, attempt))
-            case e.RestoreSettings(device_id, settings):
-                await self._async_tell(device_id, lambda device: DIALECTS[device.dialect].restore(device, settings))
-            case e.StopServing(install_id):
-                await self._outside.server.async_stop_serving(install_id)
-                self._outside.downloader.release(install_id)
-                self._kept.files.pop(install_id, None)
-            case e.CheckAddress():
-                reachable, address = await self._outside.server.async_check_address()
-                self._report(i.AddressChecked(reachable, address))
-            case e.RaiseIssue():
-                issues.raise_issue(self._hass, self._entry, effect)
-            case e.ClearIssue():
-                issues.clear_issue(self._hass, self._entry, effect)
-            case _:
-                self._show(effect)
+        handler = self._handlers.get(type(effect))
+        if handler is None:
+            self._show(effect)
+        else:
+            await handler(effect)
+
+    async def _async_nothing(self, _effect: e.Save) -> None:
+        """A save is done before its batch is acted on."""
+
+    async def _async_query(self, effect: e.QueryDevice) -> None:
+        await self._async_tell(effect.device_id, lambda device: DIALECTS[device.dialect].query(device))
+
+    async def _async_commit(self, effect: e.SendCommit) -> None:
+        attempt = effect.attempt_id
+        await self._async_tell(effect.device_id, lambda device: DIALECTS[device.dialect].commit(device, attempt))
+
+    async def _async_rollback(self, effect: e.SendRollback) -> None:
+        attempt = effect.attempt_id
+        await self._async_tell(effect.device_id, lambda device: DIALECTS[device.dialect].rollback(device, attempt))
+
+    async def _async_restore(self, effect: e.RestoreSettings) -> None:
+        settings = effect.settings
+        await self._async_tell(effect.device_id, lambda device: DIALECTS[device.dialect].restore(device, settings))
+
+    async def _async_stop_serving(self, effect: e.StopServing) -> None:
+        await self._delivery.async_stop(effect.install_id)
+
+    async def _async_check_address(self, _effect: e.CheckAddress) -> None:
+        reachable, address = await self._outside.server.async_check_address()
+        self._report(i.AddressChecked(reachable, address))
+
+    async def _async_raise_issue(self, effect: e.RaiseIssue) -> None:
+        issues.raise_issue(self._hass, self._entry, effect)
+
+    async def _async_clear_issue(self, effect: e.ClearIssue) -> None:
+        issues.clear_issue(self._hass, self._entry, effect)
+
+    async def _async_start_manifest(self, effect: e.FetchManifest) -> None:
+        self._spawn(self._async_fetch_manifest(effect.feed_id), f"fetch {effect.feed_id}")
+
+    async def _async_start_artifacts(self, effect: e.FetchArtifacts) -> None:
+        self._spawn(self._async_fetch_artifacts(effect), f"artifacts for {effect.install_id}")
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         self._entry.async_create_background_task(self._hass, work, f"firmware_hub {name}")
 
-    # --- messages ------------------------------------------------------------------------------------------------------
+    # --- messages ----------------------------------------------------------------------------------------------------
 
     async def _async_tell(self, device_id: str, write: Callable[[Device], Iterable[Outgoing]]) -> None:
         device = self._hub.get(device_id)
@@ -193,8 +207,8 @@ class Executor:
         for message in messages:
             await self._outside.transport.async_publish(message)
 
-    async def _async_listen(self, device_id: str) -> None:
-        device = self._hub.get(device_id)
+    async def _async_listen(self, effect: e.ListenTo) -> None:
+        device = self._hub.get(effect.device_id)
         if device is None:
             return
         fresh = set(DIALECTS[device.dialect].filters_for(device)) - self._listening
@@ -227,7 +241,7 @@ class Executor:
             device,
             install.offer.release,
             urls[next(iter(names))],
-            urls.get(_MANIFEST, ""),
+            urls.get(MANIFEST_NAME, ""),
             effect.not_after,
         )
         (message,) = dialect.install(order)
@@ -239,39 +253,32 @@ class Executor:
             raise OutsideFailed(Reason.UNKNOWN_INSTALL, install_id)
         return install, device
 
-    # --- artifacts -------------------------------------------------------------------------------------------------------
-
-    async def _async_serve(self, install: Install, device: Device) -> dict[str, str]:
-        paths = self._kept.files[install.id]
-        names = DIALECTS[device.dialect].serve_as(install.offer.release)
-        files = {name: paths[artifact.sha256] for name, artifact in names.items()}
-        raw = self._kept.raw.get(install.offer.feed_id)
-        if raw is not None and install.offer.trust is Trust.SIGNED:
-            files[_MANIFEST] = await self._outside.downloader.async_keep(raw, install.id)
-        return dict(await self._outside.server.async_serve(install.id, files))
-
-    async def _async_serve_again(self, install_id: str, device_id: str) -> None:
-        install, device = self._current(install_id, device_id)
-        await self._async_gather(install_id, install.offer.feed_id, install.offer.release.artifacts)
+    async def _async_serve_again(self, effect: e.ServeAgain) -> None:
+        install, device = self._current(effect.install_id, effect.device_id)
+        await self._delivery.async_bring(install.id, install.offer.release.artifacts, self._feed_url(install))
         await self._async_serve(install, device)
 
-    async def _async_gather(self, install_id: str, feed_id: str, artifacts: Iterable[Artifact]) -> None:
-        state = self._hub.feeds.states.get(feed_id)
-        origin = state.feed.url if state is not None else ""
-        paths = self._kept.files.setdefault(install_id, {})
-        for artifact in artifacts:
-            path = await self._outside.downloader.async_artifact(artifact, install_id, origin=origin)
-            paths[artifact.sha256] = path
+    async def _async_serve(self, install: Install, device: Device) -> Mapping[str, str]:
+        manifest = self._raw.get(install.offer.feed_id, b"") if install.offer.trust is Trust.SIGNED else b""
+        names = DIALECTS[device.dialect].serve_as(install.offer.release)
+        return await self._delivery.async_serve(install.id, names, manifest)
+
+    def _feed_url(self, install: Install) -> str:
+        state = self._hub.feeds.states.get(install.offer.feed_id)
+        return state.feed.url if state is not None else ""
 
     async def _async_fetch_artifacts(self, effect: e.FetchArtifacts) -> None:
+        install = self._hub.installer.find(effect.install_id)
+        if install is None:
+            return
         try:
-            await self._async_gather(effect.install_id, effect.feed_id, effect.artifacts)
+            await self._delivery.async_bring(install.id, effect.artifacts, self._feed_url(install))
         except HubError as refused:
             self._report(i.ArtifactsFailed(effect.install_id, refused.reason, refused.detail))
         else:
             self._report(i.ArtifactsReady(effect.install_id))
 
-    # --- manifests -------------------------------------------------------------------------------------------------------
+    # --- manifests ---------------------------------------------------------------------------------------------------
 
     async def _async_fetch_manifest(self, feed_id: str) -> None:
         state = self._hub.feeds.states.get(feed_id)
@@ -301,9 +308,6 @@ class Executor:
         except HubError as refused:
             self._report(i.ManifestRefused(feed_id, refused.reason, refused.path, refused.detail))
             return
-        self._kept.raw[feed_id] = raw
+        self._raw[feed_id] = raw
         fetched_at = row.fetched_at if row else dt_util.utcnow()
         self._report(i.ManifestRead(feed_id, manifest, raw, etag, fetched_at, from_store=row is not None))
-
-
-_MANIFEST = "manifest.jws"

@@ -1,0 +1,44 @@
+"""Brings the artifacts of an install into the cache and serves them to its device."""
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+from .artifact_server import ArtifactServer
+from .core.errors import OutsideFailed, Reason
+from .core.model import Artifact
+from .download import Downloader
+
+MANIFEST_NAME: Final = "manifest.jws"
+"""File name of the signed manifest beside the artifacts, for a device that has a root of trust of its own."""
+
+
+class Delivery:
+    """The way of an artifact from its vendor to the device; it is held in the cache for as long as its install runs."""
+
+    def __init__(self, downloader: Downloader, server: ArtifactServer) -> None:
+        self._downloader = downloader
+        self._server = server
+        self._files: dict[str, dict[str, Path]] = {}
+
+    async def async_bring(self, install_id: str, artifacts: Iterable[Artifact], feed_url: str) -> None:
+        """Fetch and verify, or find in the cache. Raises Refused or OutsideFailed."""
+        paths = self._files.setdefault(install_id, {})
+        for artifact in artifacts:
+            paths[artifact.sha256] = await self._downloader.async_artifact(artifact, install_id, origin=feed_url)
+
+    async def async_serve(self, install_id: str, names: Mapping[str, Artifact], manifest: bytes) -> Mapping[str, str]:
+        """Serve what was brought under these names; return the address of each. Raises OutsideFailed."""
+        paths = self._files.get(install_id, {})
+        if any(artifact.sha256 not in paths for artifact in names.values()):
+            raise OutsideFailed(Reason.UNREACHABLE, "the artifacts are not in the cache")
+        files = {name: paths[artifact.sha256] for name, artifact in names.items()}
+        if manifest:
+            files[MANIFEST_NAME] = await self._downloader.async_keep(manifest, install_id)
+        return await self._server.async_serve(install_id, files)
+
+    async def async_stop(self, install_id: str) -> None:
+        """The install ended: its addresses are gone, and the cache may forget its artifacts."""
+        await self._server.async_stop_serving(install_id)
+        self._downloader.release(install_id)
+        self._files.pop(install_id, None)
