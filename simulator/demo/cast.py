@@ -5,7 +5,8 @@ Three vendors: one signs honestly, one has its manifest forged on the way, one i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,38 +20,44 @@ from simulator.tricks import Trick
 from simulator.vendor import MANIFEST_PATH, Vendor
 
 MAKER, FORGED_MAKER = "Acme", "Northwind"
-OLD, NEW = "1.0.0", "1.1.0"
+OLD, NEW, HARDWARE = "1.0.0", "1.1.0", "rev2"
 TASMOTA_OLD, TASMOTA_NEW = "14.6.0", "15.1.0"
 SPEED = 2.0
 """How much faster than in life the devices flash."""
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """One device and its script.
+class Script:
+    """How a device must end.
 
     Attributes:
-        device_id: as the hub knows it.
-        verdict, reason: how its install must end, in the hub's words; empty for one that must never be offered anything.
+        verdict, reason: of its install, in the hub's words; both empty for one that is never offered anything.
         commands: how many install commands it must get, all in all.
-        version: what it must run in the end.
-        answers: whether it still answers in the end.
+        moves_on: it runs the new version in the end.
+        answers: it still answers in the end.
     """
 
     story: str
-    device: SimulatedDevice
-    device_id: str
-    old_version: str
-    version: str
     verdict: str = "succeeded"
     reason: str = ""
     commands: int = 1
+    moves_on: bool = True
     answers: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One device and its script; ``device_id`` is the hub's name for it, ``version`` what it must run in the end."""
+
+    script: Script
+    device: SimulatedDevice
+    device_id: str
+    version: str
 
     @property
     def is_offered(self) -> bool:
         """Whether there is anything that a person could approve."""
-        return bool(self.verdict)
+        return bool(self.script.verdict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +68,7 @@ class Vendors:
     forged: Vendor
     mirror: Vendor
 
-    def __iter__(self) -> Any:  # noqa: ANN401
+    def __iter__(self) -> Iterator[Vendor]:
         """Yield all of them."""
         return iter((self.honest, self.forged, self.mirror))
 
@@ -74,8 +81,8 @@ def make_vendors() -> Vendors:
 def publish(vendors: Vendors) -> None:
     """Let every vendor publish; they must listen already."""
     for model, options in MODELS.items():
-        vendors.honest.add_release(Image(MAKER, model, NEW, hardware="rev2"), **options)
-    vendors.forged.add_release(Image(FORGED_MAKER, "LOCK-F6", NEW, hardware="rev2"))
+        vendors.honest.add_release(Image(MAKER, model, NEW, hardware=HARDWARE), **options)
+    vendors.forged.add_release(Image(FORGED_MAKER, "LOCK-F6", NEW, hardware=HARDWARE))
     vendors.forged.misbehave(MANIFEST_PATH, Trick.FORGED)
     vendors.mirror.add_tasmota_release(TASMOTA_NEW)
 
@@ -89,111 +96,57 @@ MODELS: dict[str, dict[str, Any]] = {
 }
 
 
+FIRST = Script("the first of its kind goes alone")
+SECOND = Script("waits until the first has settled")
+PUBLIC = Script("one image, from the public mirror")
+IN_TWO_STEPS = Script("through its minimal image")
+ILL = Script("is ill on trial: the hub sends it back", "rolled_back", "rolled_back_unhealthy", moves_on=False)
+UNCHANGED = Script("comes back on the old version", "failed", "came_back_old", moves_on=False)
+LOST = Script("never comes back", "timed_out", "no_return", moves_on=False, answers=False)
+ASLEEP = Script("sleeps, and is installed when it wakes")
+FORGED = Script("its vendor's manifest is forged", "", commands=0, moves_on=False)
+
+
 def make_cast(broker: Broker) -> tuple[Part, ...]:
     """Return the cast, not yet switched on."""
+    ill, old = [OpenMisbehaviour.FAILS_SELF_TEST], [OpenMisbehaviour.COMES_BACK_OLD]
+    dead, asleep = [OpenMisbehaviour.NEVER_RETURNS], [OpenMisbehaviour.ASLEEP_AT_FIRST]
+    until_woken: dict[str, Any] = {"misbehaviours": asleep, "sleep_seconds": 86_400.0, "battery_percent": 81}
     return (
-        _open(broker, 1, "kitchen-plug", "PLUG-S1", "the first of its kind goes alone"),
-        _open(broker, 2, "hall-plug", "PLUG-S1", "waits until the first has settled"),
-        _tasmota(broker, 3, "desk-lamp", "ESP32", "tasmota32", "one image, from the public mirror"),
-        _tasmota(broker, 4, "heater-plug", "ESP8266", "tasmota", "through its minimal image"),
-        _open(
-            broker,
-            5,
-            "stairs-light",
-            "LIGHT-D2",
-            "is ill on trial: the hub sends it back",
-            [OpenMisbehaviour.FAILS_SELF_TEST],
-            slots=2,
-            verdict="rolled_back",
-            reason="rolled_back_unhealthy",
-            version=OLD,
-        ),
-        _open(
-            broker,
-            6,
-            "attic-switch",
-            "SWITCH-C3",
-            "comes back on the old version",
-            [OpenMisbehaviour.COMES_BACK_OLD],
-            verdict="failed",
-            reason="came_back_old",
-            version=OLD,
-        ),
-        _open(
-            broker,
-            7,
-            "garden-valve",
-            "VALVE-N4",
-            "never comes back",
-            [OpenMisbehaviour.NEVER_RETURNS],
-            verdict="timed_out",
-            reason="no_return",
-            version=OLD,
-            answers=False,
-        ),
-        _open(
-            broker,
-            8,
-            "door-sensor",
-            "SENSOR-Z5",
-            "sleeps, and is installed when it wakes",
-            [OpenMisbehaviour.ASLEEP_AT_FIRST],
-            battery_percent=81,
-            sleep_seconds=3600.0,
-        ),
-        _open(
-            broker,
-            9,
-            "front-lock",
-            "LOCK-F6",
-            "its vendor's manifest is forged",
-            maker=FORGED_MAKER,
-            verdict="",
-            commands=0,
-            version=OLD,
-        ),
+        _open(broker, FIRST, "kitchen-plug", "PLUG-S1"),
+        _open(broker, SECOND, "hall-plug", "PLUG-S1"),
+        _tasmota(broker, PUBLIC, "desk-lamp", "ESP32", "tasmota32"),
+        _tasmota(broker, IN_TWO_STEPS, "heater-plug", "ESP8266", "tasmota"),
+        _open(broker, ILL, "stairs-light", "LIGHT-D2", misbehaviours=ill, slots=2),
+        _open(broker, UNCHANGED, "attic-switch", "SWITCH-C3", misbehaviours=old),
+        _open(broker, LOST, "garden-valve", "VALVE-N4", misbehaviours=dead),
+        _open(broker, ASLEEP, "door-sensor", "SENSOR-Z5", **until_woken),
+        _open(broker, FORGED, "front-lock", "LOCK-F6", maker=FORGED_MAKER),
     )
 
 
-def _open(
-    broker: Broker,
-    number: int,
-    name: str,
-    model: str,
-    story: str,
-    misbehaviours: Iterable[OpenMisbehaviour] = (),
-    *,
-    maker: str = MAKER,
-    version: str = NEW,
-    verdict: str = "succeeded",
-    reason: str = "",
-    commands: int = 1,
-    answers: bool = True,
-    **options: Any,  # noqa: ANN401
-) -> Part:
-    mac = f"02:00:5E:00:53:{number:02X}"
-    device = OpenDevice(
-        name=name,
-        mac=mac,
-        image=Image(maker, model, OLD, hardware="rev2"),
-        link=OwnLink(broker.host, broker.port),
-        speed=SPEED,
-        misbehaviours=misbehaviours,
-        **options,
-    )
-    return Part(story, device, _device_id(mac), OLD, version, verdict, reason, commands, answers)
+def _open(broker: Broker, script: Script, name: str, model: str, *, maker: str = MAKER, **options: Any) -> Part:
+    mac = _mac(name)
+    image = Image(maker, model, OLD, hardware=HARDWARE)
+    device = OpenDevice(name=name, mac=mac, image=image, link=_link(broker), speed=SPEED, **options)
+    return Part(script, device, _device_id(mac), NEW if script.moves_on else OLD)
 
 
-def _tasmota(broker: Broker, number: int, name: str, chip: str, variant: str, story: str) -> Part:
-    mac = f"02:00:5E:00:53:{number:02X}"
-    device = TasmotaDevice(
-        name=name,
-        mac=mac,
-        image=Image("Tasmota", chip, TASMOTA_OLD, variant=variant),
-        link=OwnLink(broker.host, broker.port),
-        speed=SPEED,
-    )
-    return Part(story, device, _device_id(mac), TASMOTA_OLD, TASMOTA_NEW)
+def _tasmota(broker: Broker, script: Script, name: str, chip: str, variant: str) -> Part:
+    mac = _mac(name)
+    image = Image("Tasmota", chip, TASMOTA_OLD, variant=variant)
+    device = TasmotaDevice(name=name, mac=mac, image=image, link=_link(broker), speed=SPEED)
+    return Part(script, device, _device_id(mac), TASMOTA_NEW if script.moves_on else TASMOTA_OLD)
+
+
+def _link(broker: Broker) -> OwnLink:
+    return OwnLink(broker.host, broker.port)
+
+
+def _mac(name: str) -> str:
+    """Return an address of its own for each name, from the range that nobody owns."""
+    digits = hashlib.sha256(name.encode()).hexdigest()[:10].upper()
+    return ":".join(["02", *(digits[at : at + 2] for at in range(0, 10, 2))])
 
 
 def _device_id(mac: str) -> str:

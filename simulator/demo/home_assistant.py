@@ -12,6 +12,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Self
@@ -62,16 +63,35 @@ def zone_just_after_midnight(now: datetime) -> str:
     return f"Etc/GMT+{hour}" if hour <= 12 else f"Etc/GMT-{24 - hour}"
 
 
+def trusting(folder: Path, authorities: Iterable[bytes]) -> dict[str, str]:
+    """Return an environment in which exactly these certificate authorities (PEM) are believed."""
+    bundle = folder / "authorities.pem"
+    bundle.write_bytes(b"".join(authorities))
+    return {"REQUESTS_CA_BUNDLE": str(bundle), "SSL_CERT_FILE": str(bundle)}
+
+
 class HomeAssistant:
     """One Home Assistant. ``api`` is the owner's connection; it is a new one after each start."""
 
     api: Api
 
-    def __init__(self, folder: Path, *, port: int | None = None, configuration: str = "") -> None:
-        """Choose the configuration folder, made at the first start; ``configuration`` is added to the YAML."""
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        port: int | None = None,
+        configuration: str = "",
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """Choose the configuration folder, made at the first start.
+
+        ``configuration`` is added to the YAML, ``environment`` to the environment: ``trusting`` makes
+        one in which it believes simulated vendors.
+        """
         self.folder = folder
         self.port = port or free_port()
         self._configuration = configuration
+        self._environment = dict(environment or {})
         self._process: asyncio.subprocess.Process | None = None
         self._listener: asyncio.Task[None] | None = None
         self._ready = asyncio.Event()
@@ -211,7 +231,7 @@ class HomeAssistant:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             cwd=self.folder,
-            env=_environment(),
+            env=_environment() | self._environment,
             start_new_session=sys.platform != "win32",
         )
         self._listener = asyncio.create_task(self._listen(self._process))

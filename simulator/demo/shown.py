@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Self, override
 
-from simulator.watched import Watched
 from simulator.demo.api import Api, ConnectionLost, Json
+from simulator.watched import Watched
 
 DOMAIN = "firmware_hub"
 ID = "hub_device_id"
@@ -95,7 +95,7 @@ class Shown(Watched):
 
     def verdicts(self) -> dict[str, Json]:
         """Return what the hub announced at the end of each device's last install, by device id."""
-        return {event["device_id"]: event for event in self.events if event["type"] == "install_ended"}
+        return {event["hub_device_id"]: event for event in self.events if event["type"] == "install_ended"}
 
     # --- keeping up ---------------------------------------------------------------------------------------------------
 

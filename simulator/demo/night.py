@@ -1,0 +1,161 @@
+"""What happens in the demo: everything is approved, the sleeper wakes, and every verdict is waited for and judged."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from zoneinfo import ZoneInfo
+
+from simulator.demo.api import Json
+from simulator.demo.cast import Part
+from simulator.demo.shown import Shown, ShownDevice
+from simulator.demo.stage import Say, Stage
+from simulator.devices.base import DeviceState
+from simulator.devices.open import OpenDevice
+
+FOUND_WITHIN = 30.0
+OFFERED_WITHIN = 60.0
+WAKES_WITHIN = 60.0
+ENDED_WITHIN = 210.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How one device ended, as read back, beside how it had to end."""
+
+    part: Part
+    shown: ShownDevice | None
+    reason: str
+    commands: int
+    runs: str
+    answers: bool
+
+    @property
+    def verdict(self) -> str:
+        """In Home Assistant's words; empty if nothing was installed."""
+        return self.shown.verdict if self.shown else ""
+
+    @property
+    def as_scripted(self) -> bool:
+        """Whether everything about it is as its script says."""
+        script = self.part.script
+        return (
+            self.shown is not None
+            and (self.verdict, self.reason) == (script.verdict, script.reason)
+            and (self.commands, self.runs, self.answers) == (script.commands, self.part.version, script.answers)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """The whole night, read back from Home Assistant, from the devices and from the broker's traffic."""
+
+    summary: Json
+    endings: tuple[Ending, ...]
+    lasting_commands: int
+
+    @property
+    def as_scripted(self) -> bool:
+        """Whether every device ended as its script says and no promise was broken."""
+        broken = self.summary["commands_outside_window"] + self.summary["duplicate_commands"] + self.lasting_commands
+        return not broken and self.summary["devices"] == len(self.endings) and all(e.as_scripted for e in self.endings)
+
+    @property
+    def line(self) -> str:
+        """The summary as one line of JSON."""
+        return json.dumps(self.summary)
+
+
+async def approve_everything(stage: Stage, say: Say) -> None:
+    """Wait until every offer is there, and press "Update all"."""
+    shown, cast = stage.shown, stage.cast
+    await shown.wait_for(lambda now: all(part.device_id in now.devices for part in cast), FOUND_WITHIN)
+    say(f"Home Assistant shows {len(shown.devices)} devices")
+    wanted = {part.device_id for part in cast if part.is_offered}
+    await shown.wait_for(lambda now: wanted <= _offered(now), OFFERED_WITHIN)
+    await shown.wait_for(refusals, OFFERED_WITHIN)
+    offered = [device.entity_id for device in shown.devices.values() if device.offered]
+    say(f"refused manifests: {', '.join(refusals(shown))}; offers: {len(offered)}; approving all of them")
+    await stage.home_assistant.api.call("update", "install", entity_id=offered)
+
+
+async def wake_the_sleepers(stage: Stage, say: Say, *, within: float = WAKES_WITHIN) -> None:
+    """Wake who sleeps, but only after Home Assistant has shown that its install waits for it."""
+    for part in stage.cast:
+        if isinstance(part.device, OpenDevice) and part.device.state is DeviceState.ASLEEP:
+            await stage.shown.wait_for(partial(_waits, device_id=part.device_id), within)
+            say(f"{part.device.name} wakes up")
+            await part.device.wake()
+
+
+async def wait_for_verdicts(stage: Stage) -> None:
+    """Return when every install that the scripts speak of has ended."""
+    wanted = {part.device_id for part in stage.cast if part.is_offered}
+    await stage.shown.wait_for(lambda now: wanted <= now.verdicts().keys() and _agree(now, wanted), ENDED_WITHIN)
+    await stage.tap.settle()
+
+
+def judge(stage: Stage, began: float) -> Result:
+    """Read everything back. ``began`` is of ``time.monotonic``."""
+    zone = ZoneInfo(stage.zone)
+    endings = tuple(_ending(stage, part) for part in stage.cast)
+    summary: Json = {
+        "home_assistant": stage.home_assistant.api.version,
+        "broker": stage.broker.name,
+        "devices": len(stage.shown.devices),
+        "verdicts": dict(Counter(device.verdict for device in stage.shown.devices.values() if device.verdict)),
+        "refused_manifests": refusals(stage.shown),
+        "commands_outside_window": len(stage.tap.outside(lambda at: _in_the_window(at, zone))),
+        "duplicate_commands": len(stage.tap.duplicates()) + _taken_twice(stage),
+        "repairs": sorted({issue["translation_key"] for issue in stage.shown.issues.values()}),
+        "seconds": round(time.monotonic() - began, 1),
+    }
+    return Result(summary, endings, len(stage.tap.lasting_commands()))
+
+
+def refusals(shown: Shown) -> list[str]:
+    """Return the reasons for which manifests were refused, as the hub announced them."""
+    return [event["reason"] for event in shown.events if event["type"] == "manifest_refused"]
+
+
+def _ending(stage: Stage, part: Part) -> Ending:
+    event = stage.shown.verdicts().get(part.device_id, {})
+    device = part.device
+    return Ending(
+        part=part,
+        shown=stage.shown.devices.get(part.device_id),
+        reason=event.get("reason") or "",
+        commands=len(stage.tap.install_commands(device.name)),
+        runs=device.version,
+        answers=device.online,
+    )
+
+
+def _waits(shown: Shown, device_id: str) -> bool:
+    """Whether an approved install is shown as waiting for something."""
+    device = shown.devices.get(device_id)
+    return device is not None and device.state == "deferred"
+
+
+def _offered(shown: Shown) -> set[str]:
+    return {device.device_id for device in shown.devices.values() if device.offered}
+
+
+def _agree(shown: Shown, wanted: set[str]) -> bool:
+    """Whether states and events say the same: they come one after the other."""
+    verdicts = shown.verdicts()
+    return all(shown.devices[device_id].verdict == verdicts[device_id]["state"] for device_id in wanted)
+
+
+def _in_the_window(at: datetime, zone: ZoneInfo) -> bool:
+    """Whether this is in the default window, 00:00-05:00. The demo's zones have no summer time."""
+    return at.astimezone(zone).hour < 5
+
+
+def _taken_twice(stage: Stage) -> int:
+    """How many commands the devices themselves took more than once."""
+    return sum(len(part.device.record.duplicate_commands) for part in stage.cast)

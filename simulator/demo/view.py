@@ -1,0 +1,108 @@
+"""How the night looks in a terminal."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.panel import Panel
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from simulator.demo.cast import Part
+from simulator.demo.home_assistant import OWNER, PASSWORD
+from simulator.demo.night import Ending, Result
+from simulator.demo.shown import Shown
+from simulator.demo.stage import Stage
+
+GOOD = frozenset({"succeeded", "already_installed"})
+HANDLED = frozenset({"rolled_back", "canceled", "skipped"})
+LAST_EVENTS = 6
+
+
+def live(stage: Stage) -> RenderableType:
+    """Return the picture of this moment: where to look, every device, and the latest events."""
+    where = Text.assemble(
+        ("Home Assistant  ", "bold"),
+        (stage.home_assistant.url, "cyan underline"),
+        f"   user {OWNER}   password {PASSWORD}\n",
+        ("Zone            ", "bold"),
+        f"{stage.zone}, so that the window 00:00-05:00 is open.   Ctrl-C ends everything.",
+    )
+    return Group(Panel(where), _devices(stage), _events(stage))
+
+
+def final(result: Result) -> RenderableType:
+    """Return the table of the endings."""
+    table = Table(title="How the night ended")
+    for name in ("Device", "Script", "Verdict", "Reason", "Runs", "Commands", "As scripted"):
+        table.add_column(name)
+    for ending in result.endings:
+        table.add_row(*_ending(ending))
+    return table
+
+
+def in_words(shown: Shown) -> dict[str, str]:
+    """Return one line for each device, without the numbers that change all the time."""
+    return {
+        device.device_id: f"{device.title} [{' '.join(filter(None, (device.state, device.reason, device.verdict)))}]"
+        for device in shown.devices.values()
+    }
+
+
+def _devices(stage: Stage) -> Table:
+    table = Table(expand=True)
+    for name in ("Device", "Family", "Script", "Version", "What Home Assistant shows", "Progress"):
+        table.add_column(name)
+    for part in stage.cast:
+        table.add_row(*_row(stage, part))
+    return table
+
+
+def _row(stage: Stage, part: Part) -> tuple[RenderableType, ...]:
+    name, family = Text(part.device.name, "bold"), Text(part.device.dialect)
+    shown = stage.shown.devices.get(part.device_id)
+    if shown is None:
+        return name, family, Text(part.script.story, "dim"), Text("-"), Text("not found yet", "dim"), Text("")
+    version = f"{shown.installed} → {shown.latest}" if shown.offered or shown.busy else shown.installed
+    words = (
+        _words(shown.state, shown.reason) if shown.busy or not shown.verdict else _verdict(shown.verdict, shown.reason)
+    )
+    bar: RenderableType = Text("")
+    if shown.busy:
+        bar = ProgressBar(total=100, completed=shown.percent or 0, pulse=shown.percent is None)
+    return name, family, Text(part.script.story, "dim"), Text(version), words, bar
+
+
+def _events(stage: Stage) -> Panel:
+    lines = [
+        " ".join(str(event.get(key)) for key in ("type", "name", "state", "reason") if event.get(key))
+        for event in stage.shown.events[-LAST_EVENTS:]
+    ]
+    return Panel(Text("\n".join(lines) or "-"), title="Events of the hub", title_align="left")
+
+
+def _ending(ending: Ending) -> tuple[RenderableType, ...]:
+    return (
+        Text(ending.part.device.name, "bold"),
+        Text(ending.part.script.story, "dim"),
+        _verdict(ending.verdict, ""),
+        Text(_plain(ending.reason)),
+        Text(ending.runs if ending.answers else "silent"),
+        Text(str(ending.commands)),
+        Text("yes", "green") if ending.as_scripted else Text("NO", "bold red"),
+    )
+
+
+def _verdict(verdict: str, reason: str) -> Text:
+    if not verdict:
+        return Text("never offered", "cyan")
+    colour = "green" if verdict in GOOD else "yellow" if verdict in HANDLED else "red"
+    return _words(verdict, reason, colour)
+
+
+def _words(state: str, reason: str, colour: str = "") -> Text:
+    return Text(_plain(state) + (f" ({_plain(reason)})" if reason else ""), colour)
+
+
+def _plain(word: str) -> str:
+    return word.replace("_", " ")
