@@ -166,9 +166,9 @@ class FirmwareHubCoordinator:
         """Keep one timer, for the earlier of the wish and the next tick: point timers are late after clock jumps."""
         now = dt_util.utcnow()
         wish = self.hub.next_wakeup()
-        if self._armed is not None and now < self._armed[0] <= now + limits.TICK:
-            if wish is None or wish >= self._armed[0]:
-                return
+        armed = self._armed[0] if self._armed is not None else None
+        if armed is not None and now < armed <= now + limits.TICK and (wish is None or wish >= armed):
+            return
         self._disarm()
         at = min(now + limits.TICK, wish or now + limits.TICK)
         at = max(at, now + timedelta(milliseconds=50))

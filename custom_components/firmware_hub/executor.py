@@ -75,7 +75,9 @@ class Executor:
         self._listening: set[str] = set()
         self._handlers: dict[type[e.Effect], Callable[[Any], Coroutine[Any, Any, None]]] = {
             e.Save: self._async_nothing,
-            e.QueryDevice: self._async_query,
+            e.QueryDevice: lambda effect: self._async_tell(
+                effect.device_id, lambda one: DIALECTS[one.dialect].query(one)
+            ),
             e.ListenTo: self._async_listen,
             e.FetchManifest: self._async_start_manifest,
             e.FetchArtifacts: self._async_start_artifacts,
@@ -84,10 +86,10 @@ class Executor:
             e.SendCommit: self._async_commit,
             e.SendRollback: self._async_rollback,
             e.RestoreSettings: self._async_restore,
-            e.StopServing: self._async_stop_serving,
+            e.StopServing: lambda effect: self._delivery.async_stop(effect.install_id),
             e.CheckAddress: self._async_check_address,
-            e.RaiseIssue: self._async_raise_issue,
-            e.ClearIssue: self._async_clear_issue,
+            e.RaiseIssue: self._async_issue,
+            e.ClearIssue: self._async_issue,
         }
 
     @callback
@@ -156,9 +158,6 @@ class Executor:
     async def _async_nothing(self, _effect: e.Save) -> None:
         """A save is done before its batch is acted on."""
 
-    async def _async_query(self, effect: e.QueryDevice) -> None:
-        await self._async_tell(effect.device_id, lambda device: DIALECTS[device.dialect].query(device))
-
     async def _async_commit(self, effect: e.SendCommit) -> None:
         attempt = effect.attempt_id
         await self._async_tell(effect.device_id, lambda device: DIALECTS[device.dialect].commit(device, attempt))
@@ -171,18 +170,13 @@ class Executor:
         settings = effect.settings
         await self._async_tell(effect.device_id, lambda device: DIALECTS[device.dialect].restore(device, settings))
 
-    async def _async_stop_serving(self, effect: e.StopServing) -> None:
-        await self._delivery.async_stop(effect.install_id)
-
     async def _async_check_address(self, _effect: e.CheckAddress) -> None:
         reachable, address = await self._outside.server.async_check_address()
         self._report(i.AddressChecked(reachable, address))
 
-    async def _async_raise_issue(self, effect: e.RaiseIssue) -> None:
-        issues.raise_issue(self._hass, self._entry, effect)
-
-    async def _async_clear_issue(self, effect: e.ClearIssue) -> None:
-        issues.clear_issue(self._hass, self._entry, effect)
+    async def _async_issue(self, effect: e.RaiseIssue | e.ClearIssue) -> None:
+        write = issues.raise_issue if isinstance(effect, e.RaiseIssue) else issues.clear_issue
+        write(self._hass, self._entry, effect)
 
     async def _async_start_manifest(self, effect: e.FetchManifest) -> None:
         self._spawn(self._async_fetch_manifest(effect.feed_id), f"fetch {effect.feed_id}")
