@@ -74,7 +74,6 @@ class Executor:
         self._store_failed = False
         self._listening: set[str] = set()
         self._handlers: dict[type[e.Effect], Callable[[Any], Coroutine[Any, Any, None]]] = {
-            e.Save: self._async_nothing,
             e.QueryDevice: lambda effect: self._async_tell(
                 effect.device_id, lambda one: DIALECTS[one.dialect].query(one)
             ),
@@ -83,8 +82,8 @@ class Executor:
             e.FetchArtifacts: self._async_start_artifacts,
             e.SendInstall: self._async_send_install,
             e.ServeAgain: self._async_serve_again,
-            e.SendCommit: self._async_commit,
-            e.SendRollback: self._async_rollback,
+            e.SendCommit: self._async_order,
+            e.SendRollback: self._async_order,
             e.RestoreSettings: self._async_restore,
             e.StopServing: lambda effect: self._delivery.async_stop(effect.install_id),
             e.CheckAddress: self._async_check_address,
@@ -131,7 +130,8 @@ class Executor:
             self._report(i.SaveFailed(saves[0], batch.failed.reason, batch.failed.detail, dropped))
         else:
             for effect in batch.effects:
-                await self._async_do(effect)
+                if not isinstance(effect, e.Save):
+                    await self._async_do(effect)
         if batch.done is not None and not batch.done.done():
             if batch.failed is None:
                 batch.done.set_result(None)
@@ -155,16 +155,13 @@ class Executor:
         else:
             await handler(effect)
 
-    async def _async_nothing(self, _effect: e.Save) -> None:
-        """A save is done before its batch is acted on."""
+    async def _async_order(self, effect: e.SendCommit | e.SendRollback) -> None:
+        def write(device: Device) -> Iterable[Outgoing]:
+            dialect = DIALECTS[device.dialect]
+            order = dialect.commit if isinstance(effect, e.SendCommit) else dialect.rollback
+            return order(device, effect.attempt_id)
 
-    async def _async_commit(self, effect: e.SendCommit) -> None:
-        attempt = effect.attempt_id
-        await self._async_tell(effect.device_id, lambda device: DIALECTS[device.dialect].commit(device, attempt))
-
-    async def _async_rollback(self, effect: e.SendRollback) -> None:
-        attempt = effect.attempt_id
-        await self._async_tell(effect.device_id, lambda device: DIALECTS[device.dialect].rollback(device, attempt))
+        await self._async_tell(effect.device_id, write)
 
     async def _async_restore(self, effect: e.RestoreSettings) -> None:
         settings = effect.settings
