@@ -24,6 +24,8 @@ MAX_JWS_HEADER = 8_192  # bytes; a header names an algorithm and a key
 MAX_KEYS = 16  # pinned for one feed, or pasted at once
 MAX_KEY_TEXT = 65_536  # characters of what a person pastes as keys
 MAX_RSA_BITS = 8_192  # the work of a check grows with the square
+MAX_LEDGER_TAIL = 2_000  # releases and models that a feed's ledger remembers beyond those of its present manifest
+MAX_SKIPPED_NOTES = 20  # releases whose notes one offer carries, within MAX_NOTES characters together
 MAX_LIST = 1_000  # entries of any other foreign list
 
 # --- the fleet -------------------------------------------------------------------------------------------------------
