@@ -1,0 +1,93 @@
+"""A small HTTP listener for devices: few connections, each with little time to say what it wants."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import Final, override
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+_CONNECTIONS: Final = 128
+_CONNECTIONS_PER_PEER: Final = 16  # a router or a container's bridge may stand for many devices
+_PATIENCE: Final = 10  # seconds to send a request
+_LINGER: Final = 60  # seconds to take the end of an answer
+
+
+class Listener(web.Server):
+    """Counts connections, and closes those that do not get on."""
+
+    def __init__(self, answer: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> None:
+        self._answer = answer
+        super().__init__(self._timed, access_log=None, keepalive_timeout=0, lingering_time=0)
+        self._server: asyncio.Server | None = None
+        self._peers: Counter[str] = Counter()
+        self._timers: dict[asyncio.BaseTransport, asyncio.TimerHandle] = {}
+
+    @classmethod
+    async def async_open(
+        cls, answer: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]], host: str, port: int
+    ) -> Listener:
+        """Listen. Raises OSError."""
+        listener = cls(answer)
+        listener._server = await asyncio.get_running_loop().create_server(listener, host, port)
+        return listener
+
+    async def async_close(self) -> None:
+        """Stop listening and cut what is still connected."""
+        if self._server is not None:
+            self._server.close()
+            self._server.abort_clients()
+        await self.shutdown(0)
+        for timer in self._timers.values():
+            timer.cancel()
+        self._timers.clear()
+
+    async def _timed(self, request: web.BaseRequest) -> web.StreamResponse:
+        transport = request.transport
+        if transport is not None:
+            self._arm(transport, None)
+        try:
+            response = await self._answer(request)
+            response.force_close()
+        finally:
+            if transport is not None and not transport.is_closing():
+                self._arm(transport, _LINGER)
+        return response
+
+    def _arm(self, transport: asyncio.BaseTransport, seconds: float | None) -> None:
+        """Cut this connection in so many seconds, or not."""
+        if (timer := self._timers.pop(transport, None)) is not None:
+            timer.cancel()
+        if seconds is not None and isinstance(transport, asyncio.WriteTransport):
+            self._timers[transport] = asyncio.get_running_loop().call_later(seconds, transport.abort)
+
+    @override
+    def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
+        """Count a connection, or cut it when there are too many."""
+        super().connection_made(handler, transport)
+        peer = _peer(transport)
+        self._peers[peer] += 1
+        if self._peers.total() > _CONNECTIONS or self._peers[peer] > _CONNECTIONS_PER_PEER:
+            transport.abort()
+            return
+        self._arm(transport, _PATIENCE)
+
+    @override
+    def connection_lost(self, handler: RequestHandler, exc: BaseException | None = None) -> None:
+        """Forget a connection."""
+        transport = self._connections.get(handler)
+        if transport is not None:
+            self._arm(transport, None)
+            peer = _peer(transport)
+            self._peers[peer] -= 1
+            if self._peers[peer] <= 0:
+                del self._peers[peer]
+        super().connection_lost(handler, exc)
+
+
+def _peer(transport: asyncio.BaseTransport) -> str:
+    name = transport.get_extra_info("peername")
+    return str(name[0]) if name else ""

@@ -1,0 +1,301 @@
+"""Serves verified artifacts to devices, over plain HTTP, only while an install runs.
+
+Contract: an address belongs to one install and is good for any number of GETs until that install ends, also across a
+reload of the entry and a restart of Home Assistant. What is sent is the whole file that was verified when its address
+was made, whatever the request asks for: no ranges, and never "not modified", which a Tasmota device takes for a success.
+There is one server for all entries; its address and port change only while it is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hmac
+import re
+import secrets
+import socket
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Final
+
+from aiohttp import hdrs, web
+from homeassistant.components.network import async_get_source_ip
+from homeassistant.const import EVENT_HOMEASSISTANT_STOP
+from homeassistant.core import Event, HomeAssistant, callback
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import issue_registry as ir
+from homeassistant.helpers.storage import Store
+from homeassistant.util.hass_dict import HassKey
+
+from .artifact_file import VerifiedFile
+from .artifact_listener import Listener
+from .const import DOMAIN
+from .core.errors import OutsideFailed, Reason, Refused
+
+DEFAULT_PORT: Final = 8127
+_TOKEN_LENGTH: Final = (
+    20  # of 32 letters: 100 bits, and short, because Tasmota keeps about 100 characters of an address
+)
+_PIECE: Final = 65_536  # bytes read and sent at a time
+_STALL: Final = 60  # seconds in which a device must take one piece; an ESP8266 erases flash for some of them
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_HEADERS: Final = {
+    hdrs.CONTENT_TYPE: "application/octet-stream",
+    hdrs.CACHE_CONTROL: "no-store",
+    hdrs.ACCEPT_RANGES: "none",
+    hdrs.SERVER: "firmware-hub",
+}
+_KEY: HassKey[ArtifactServer] = HassKey(f"{DOMAIN}_artifact_server")
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """One GET that ended: `sent` is `size` when the device took all of it."""
+
+    install_id: str
+    name: str
+    size: int
+    sent: int
+    peer: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Served:
+    install_id: str
+    token: str
+    files: Mapping[str, VerifiedFile]
+
+
+@callback
+def async_get_server(hass: HomeAssistant) -> ArtifactServer:
+    """Return the one server of this Home Assistant."""
+    if _KEY not in hass.data:
+        hass.data[_KEY] = ArtifactServer(hass)
+    return hass.data[_KEY]
+
+
+async def async_remove_server(hass: HomeAssistant) -> None:
+    """Leave nothing behind: the last entry was removed."""
+    if (server := hass.data.pop(_KEY, None)) is not None:
+        await server.async_close()
+    await _kept_secret(hass).async_remove()
+
+
+def _kept_secret(hass: HomeAssistant) -> Store[dict[str, str]]:
+    return Store(hass, 1, f"{DOMAIN}.artifact_server", private=True, atomic_writes=True)
+
+
+class ArtifactServer:
+    """Addresses for installs, and the listener behind them."""
+
+    def __init__(self, hass: HomeAssistant) -> None:
+        self._hass = hass
+        self._address = ""
+        self._port = DEFAULT_PORT
+        self._secret = b""
+        self._served: dict[str, _Served] = {}
+        self._listeners: set[Callable[[Access], None]] = set()
+        self._changing = asyncio.Lock()
+        self._listener: Listener | None = None
+        self._base = ""
+        hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, self._stopped)
+
+    async def _stopped(self, _event: Event) -> None:
+        await self.async_close()
+
+    @callback
+    def set_address(self, address: str, port: int) -> None:
+        """Set the IP address that devices can reach and the port; empty and 0: found out, and the default."""
+        self._address = address
+        self._port = port or DEFAULT_PORT
+
+    @callback
+    def listen(self, told: Callable[[Access], None]) -> Callable[[], None]:
+        """Be told of every GET that ended."""
+        self._listeners.add(told)
+        return lambda: self._listeners.discard(told)
+
+    async def async_serve(self, install_id: str, files: Mapping[str, Path]) -> Mapping[str, str]:
+        """Serve files whose name is their SHA-256 under the given names, and return their addresses.
+
+        The same install always gets the same addresses, unless the hub's own address changed.
+        Raises Refused: DIGEST_MISMATCH; OutsideFailed: DISK_FAILED, ADDRESS_UNREACHABLE.
+        """
+        if wrong := [name for name in files if not _NAME.fullmatch(name)]:
+            raise RuntimeError(f"not a name to serve: {wrong}")
+        async with self._changing:
+            before = self._served.get(install_id)
+            served = _Served(install_id, await self._token(install_id), await self._opened(files, before))
+            try:
+                await self._open_listener()
+            except OutsideFailed:
+                await self._let_go(served, before)
+                raise
+            self._served[install_id] = served
+            if before is not None:
+                await self._let_go(before, served)
+        return {name: f"{self._base}/{served.token}/{name}" for name in files}
+
+    async def async_stop_serving(self, install_id: str) -> None:
+        """End the addresses of an install; the listener closes with the last one."""
+        async with self._changing:
+            served = self._served.pop(install_id, None)
+            if served is not None:
+                await self._let_go(served, None)
+            if not self._served:
+                await self._close_listener()
+
+    async def async_close(self) -> None:
+        """End all addresses."""
+        for install_id in tuple(self._served):
+            await self.async_stop_serving(install_id)
+
+    async def async_check_address(self) -> tuple[bool, str]:
+        """Return whether the address that devices would be given is one that they can reach, and the address.
+
+        One that the owner gave is believed, also a loopback address; one that was only found out is not, when it
+        is of this machine or container alone. In both cases it must be possible to listen.
+        """
+        try:
+            address = await self._find_address()
+        except OutsideFailed:
+            return False, self._address
+        if not self._address and not self._is_plausible(address):
+            return False, address
+        async with self._changing:
+            if self._listener is None:
+                try:
+                    await (await self._listen(address)).async_close()
+                except OSError:
+                    return False, address
+        return True, address
+
+    def _is_plausible(self, address: str) -> bool:
+        found = ip_address(address)
+        if found.is_loopback or found.is_link_local or not _is_ours(address):
+            return False
+        # Home Assistant's own finding: a container without the host's network.
+        return ir.async_get(self._hass).async_get_issue("network", "docker_host_network") is None
+
+    async def _find_address(self) -> str:
+        try:
+            found = ip_address(self._address or await async_get_source_ip(self._hass))
+        except (ValueError, HomeAssistantError) as error:
+            raise OutsideFailed(Reason.ADDRESS_UNREACHABLE, str(error)) from error
+        if found.is_unspecified or found.is_multicast:
+            raise OutsideFailed(Reason.ADDRESS_UNREACHABLE, f"{found} is not the address of one machine")
+        return str(found)
+
+    async def _token(self, install_id: str) -> str:
+        """Derive the token: after a restart a device that is still fetching finds its file again."""
+        if not self._secret:
+            kept = _kept_secret(self._hass)
+            found = await kept.async_load() or {}
+            if not re.fullmatch(r"[0-9a-f]{64}", found.get("secret", "")):
+                found = {"secret": secrets.token_hex(32)}
+                await kept.async_save(found)
+            self._secret = bytes.fromhex(found["secret"])
+        digest = hmac.digest(self._secret, install_id.encode(), "sha256")
+        # Without "-", after which an ESP8266 cuts a file's name to make that of its helper image.
+        return base64.b32encode(digest).decode().lower()[:_TOKEN_LENGTH]
+
+    async def _opened(self, files: Mapping[str, Path], before: _Served | None) -> dict[str, VerifiedFile]:
+        """Open and verify; what is served already stays open, because a device may be reading it."""
+        known = {} if before is None else before.files
+        opened: dict[str, VerifiedFile] = {}
+        try:
+            for name, path in files.items():
+                same = known.get(name)
+                keep = same is not None and same.sha256 == path.name
+                opened[name] = same if same and keep else await self._hass.async_add_executor_job(VerifiedFile, path)
+        except (OSError, Refused) as error:
+            for name, file in opened.items():
+                if known.get(name) is not file:
+                    file.close()
+            if isinstance(error, OSError):
+                raise OutsideFailed(Reason.DISK_FAILED, str(error)) from error
+            raise
+        return opened
+
+    async def _let_go(self, served: _Served, instead: _Served | None) -> None:
+        kept = set() if instead is None else {id(file) for file in instead.files.values()}
+        for file in served.files.values():
+            if id(file) not in kept:
+                await self._hass.async_add_executor_job(file.close)
+
+    async def _open_listener(self) -> None:
+        if self._listener is not None:
+            return
+        address = await self._find_address()
+        try:
+            self._listener = await self._listen(address)
+        except OSError as error:
+            raise OutsideFailed(Reason.ADDRESS_UNREACHABLE, str(error)) from error
+        host = f"[{address}]" if ":" in address else address
+        self._base = f"http://{host}:{self._port}/f"
+
+    async def _listen(self, address: str) -> Listener:
+        every = "::" if ":" in address else "0.0.0.0"  # noqa: S104 - devices of any network of the home
+        # An address given by the owner may be that of a router or a container's host, which nobody here can bind.
+        host = address if self._address and _is_ours(address) else every
+        return await Listener.async_open(self._answer, host, self._port)
+
+    async def _close_listener(self) -> None:
+        listener, self._listener = self._listener, None
+        if listener is not None:
+            await listener.async_close()
+
+    async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Answer one request; nothing in it but the method and the path is looked at."""
+        if request.method not in {hdrs.METH_GET, hdrs.METH_HEAD}:
+            return web.Response(status=405, headers={**_HEADERS, hdrs.ALLOW: "GET, HEAD"})
+        served, name = self._find(request.rel_url.raw_path)
+        if served is None:
+            return web.Response(status=404, headers=_HEADERS)
+        file = served.files[name]
+        response = web.StreamResponse(headers=_HEADERS)
+        response.content_length = file.size
+        response.force_close()
+        await response.prepare(request)
+        if request.method == hdrs.METH_GET:
+            await self._send(request, response, served, name)
+        return response
+
+    def _find(self, path: str) -> tuple[_Served | None, str]:
+        start, prefix, token, name = [*path.split("/", 3), "", "", ""][:4]
+        given = token.encode()
+        found = None
+        for served in self._served.values():
+            # Every one is compared, in constant time: an answer's delay tells nothing of the tokens.
+            if hmac.compare_digest(given, served.token.encode()):
+                found = served
+        right = found is not None and (start, prefix) == ("", "f") and name in found.files
+        return (found if right else None), name
+
+    async def _send(self, request: web.BaseRequest, response: web.StreamResponse, served: _Served, name: str) -> None:
+        file, sent = served.files[name], 0
+        try:
+            while sent < file.size and (piece := await self._hass.async_add_executor_job(file.read_at, sent)):
+                async with asyncio.timeout(_STALL):
+                    await response.write(piece)
+                sent += len(piece)
+        except ConnectionError, TimeoutError, OSError:
+            pass
+        if sent < file.size and request.transport is not None:
+            # A short body must not look like a whole one.
+            request.transport.abort()
+        access = Access(served.install_id, name, file.size, sent, request.remote or "")
+        for told in tuple(self._listeners):
+            told(access)
+
+
+def _is_ours(address: str) -> bool:
+    """Return whether an address belongs to an interface of this machine."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
+        probe.bind((address, 0))
+        return True
+    return False
