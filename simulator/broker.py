@@ -193,13 +193,16 @@ class Broker:
     # --- the process -------------------------------------------------------------------------------------------------
 
     @property
-    def _log_path(self) -> Path:
-        assert self._folder is not None
-        return self._folder / "broker.log"
-
-    def _try_to_start(self) -> bool:
+    def _files(self) -> Path:
         if self._folder is None:
             self._folder = Path(tempfile.mkdtemp(prefix="simulated-broker-"))
+        return self._folder
+
+    @property
+    def _log_path(self) -> Path:
+        return self._files / "broker.log"
+
+    def _try_to_start(self) -> bool:
         with self._log_path.open("wb") as log:
             self._process = subprocess.Popen(
                 self._command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=Path(__file__).parents[1]
@@ -229,7 +232,6 @@ class Broker:
         return [self._mosquitto, "-c", str(self._write_config())]
 
     def _write_config(self) -> Path:
-        assert self._folder is not None
         lines = [
             f"listener {self._port} {self.host}",
             "log_dest stderr",
@@ -243,16 +245,15 @@ class Broker:
         if os.name == "posix" and os.geteuid() == 0:
             lines.append("user root")
         if self._remembers:
-            lines += ["persistence true", f"persistence_location {self._folder}/"]
+            lines += ["persistence true", f"persistence_location {self._files}/"]
         if self._users:
             lines.append(f"password_file {self._write_passwords()}")
-        config = self._folder / "mosquitto.conf"
+        config = self._files / "mosquitto.conf"
         config.write_text("\n".join(lines) + "\n")
         return config
 
     def _write_passwords(self) -> Path:
-        assert self._folder is not None
-        path = self._folder / "passwords"
+        path = self._files / "passwords"
         path.write_text("".join(f"{user}:{password}\n" for user, password in self._users.items()))
         path.chmod(0o600)
         tool = shutil.which("mosquitto_passwd") or "mosquitto_passwd"

@@ -1,4 +1,4 @@
-"""Tasmota's releases in the shape of GitHub's interface (dialects.md 8.7): JSON lists, assets with digests, downloads."""
+"""Tasmota's releases in the shape of GitHub's interface: lists, one release, assets with digests, downloads."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ USUAL = (
     ("tasmota-DE", "ESP8266", "DE", 24_000),
     ("tasmota-minimal", "ESP8266", "minimal", 10_000),
     ("tasmota32", "ESP32", "tasmota32", 40_000),
-    ("tasmota32c3", "ESP32C3", "tasmota32c3", 40_000),
-    ("tasmota32s3", "ESP32S3", "tasmota32s3", 40_000),
+    ("tasmota32c3", "ESP32-C3", "tasmota32", 40_000),
+    ("tasmota32s3", "ESP32-S3", "tasmota32", 40_000),
     ("tasmota32-safeboot", "ESP32", "safeboot", 16_000),
-    ("tasmota32c3-safeboot", "ESP32C3", "safeboot", 16_000),
+    ("tasmota32c3-safeboot", "ESP32-C3", "safeboot", 16_000),
 )
 
 

@@ -27,8 +27,8 @@ class NotAnImage(ValueError):
 class Image:
     """What a binary makes of the device that boots it; ``size`` is in bytes, before compression.
 
-    For Tasmota, ``manufacturer`` is ``Tasmota``, ``model`` the chip family (``ESP8266``, ``ESP32``, ``ESP32C3`` ...) and
-    ``variant`` the image's name as it stands in the version's brackets.
+    For Tasmota, ``manufacturer`` is ``Tasmota``, ``model`` the chip family (``ESP8266``, ``ESP32``, ``ESP32-C3`` ...)
+    and ``variant`` the image's name as it stands in the version's brackets.
     """
 
     manufacturer: str

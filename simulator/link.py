@@ -15,6 +15,7 @@ from typing import Protocol, Self
 
 import aiomqtt
 
+from .tap import bytes_of
 from .watched import Watched
 
 KEEPALIVE = 30
@@ -101,7 +102,8 @@ class OwnLink:
 
     async def open(self, speaker: Speaker) -> None:
         """See ``Link``."""
-        assert self._task is None, "the link is open already"
+        if self._task is not None:
+            raise RuntimeError("the link is open already")
         self._staying_away = False
         first = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._run(speaker, first))
@@ -178,7 +180,7 @@ class Switchboard(Watched):
     async def __aenter__(self) -> Self:
         """Connect."""
         self._task = asyncio.create_task(self._run())
-        await self.wait_for(lambda board: board._client is not None)
+        await self.wait_for(lambda _: self._client is not None)
         return self
 
     async def __aexit__(
@@ -286,14 +288,13 @@ class SharedLink:
 
 
 def _incoming(message: aiomqtt.Message) -> Incoming:
-    payload = message.payload if isinstance(message.payload, bytes) else b""
-    return Incoming(message.topic.value, payload, bool(message.retain))
+    return Incoming(message.topic.value, bytes_of(message), bool(message.retain))
 
 
 def _cut(client: aiomqtt.Client) -> bool:
     """Cut the TCP connection; aiomqtt has no way to leave without a goodbye."""
     wire = client._client.socket()  # noqa: SLF001
-    if wire is None:
+    if not isinstance(wire, socket.socket):
         return False
     with contextlib.suppress(OSError):
         wire.shutdown(socket.SHUT_RDWR)

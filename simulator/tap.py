@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, cast, override
 from uuid import uuid4
 
 import aiomqtt
@@ -45,7 +45,7 @@ class Seen:
         return self.payload.decode(errors="replace")
 
     @property
-    def json(self) -> Any:
+    def json(self) -> Any:  # noqa: ANN401  foreign
         """The payload as JSON; ``None`` if it is none."""
         try:
             return json.loads(self.payload)
@@ -85,11 +85,12 @@ class BrokerTap(Watched):
         self._host, self._port = host, port
         self._filters = (*filters, f"{MARKER}#")
         self._mqtt5 = mqtt5
-        self._login = {"username": username, "password": password}
+        self._username, self._password = username, password
         self._client: aiomqtt.Client | None = None
         self._task: asyncio.Task[None] | None = None
         self._markers: set[str] = set()
 
+    @override
     def __repr__(self) -> str:
         """Say how many messages there are, and the last topics."""
         return f"<BrokerTap {len(self.messages)} messages, last {[seen.topic for seen in self.messages[-5:]]}>"
@@ -97,7 +98,7 @@ class BrokerTap(Watched):
     async def __aenter__(self) -> Self:
         """Connect and return when everything published from now on will be recorded."""
         self._task = asyncio.create_task(self._run())
-        await self.wait_for(lambda tap: tap._client is not None)
+        await self._connected()
         return self
 
     async def __aexit__(
@@ -111,17 +112,15 @@ class BrokerTap(Watched):
 
     async def settle(self) -> None:
         """Return when all that the broker had received before this call is in ``messages``."""
-        await self.wait_for(lambda tap: tap._client is not None)
-        assert self._client is not None
+        client = await self._connected()
         marker = f"{MARKER}{uuid4().hex}"
-        await self._client.publish(marker)
-        await self.wait_for(lambda tap: marker in tap._markers)
+        await client.publish(marker)
+        await self.wait_for(lambda _: marker in self._markers)
 
     async def publish(self, topic: str, payload: str | bytes = "", *, retain: bool = False, qos: int = 0) -> None:
         """Say something oneself, as any other client could."""
-        await self.wait_for(lambda tap: tap._client is not None)
-        assert self._client is not None
-        await self._client.publish(topic, payload, qos=qos, retain=retain)
+        client = await self._connected()
+        await client.publish(topic, payload, qos=qos, retain=retain)
 
     async def wait_for_message(self, wanted: Callable[[Seen], object], timeout: float = 10.0) -> Seen:  # noqa: ASYNC109
         """Return the first recorded message, past or to come, that is wanted."""
@@ -165,6 +164,10 @@ class BrokerTap(Watched):
             seen for seen in self.messages if _is_command(seen.topic) and seen.payload and (seen.retain or seen.qos)
         ]
 
+    async def _connected(self) -> aiomqtt.Client:
+        await self.wait_for(lambda _: self._client is not None)
+        return cast("aiomqtt.Client", self._client)
+
     # --- recording ---------------------------------------------------------------------------------------------------
 
     async def _run(self) -> None:
@@ -183,7 +186,9 @@ class BrokerTap(Watched):
 
     async def _record(self, first: bool) -> None:
         protocol = aiomqtt.ProtocolVersion.V5 if self._mqtt5 else aiomqtt.ProtocolVersion.V311
-        async with aiomqtt.Client(self._host, self._port, protocol=protocol, **self._login) as client:
+        async with aiomqtt.Client(
+            self._host, self._port, protocol=protocol, username=self._username, password=self._password
+        ) as client:
             for topic in self._filters:
                 await client.subscribe(topic, qos=0 if self._mqtt5 else 2, options=self._options(first))
             self._client = client
@@ -201,9 +206,14 @@ class BrokerTap(Watched):
         if topic.startswith(MARKER):
             self._markers.add(topic)
         else:
-            payload = message.payload if isinstance(message.payload, bytes) else b""
-            self.messages.append(Seen(topic, payload, bool(message.retain), message.qos, datetime.now(UTC)))
+            self.messages.append(Seen(topic, bytes_of(message), bool(message.retain), message.qos, datetime.now(UTC)))
         self._changed()
+
+
+def bytes_of(message: aiomqtt.Message) -> bytes:
+    """Return the payload as the bytes that it was on the wire; aiomqtt's type allows more than it ever delivers."""
+    payload: object = message.payload
+    return payload if isinstance(payload, bytes) else b""
 
 
 def _is_command(topic: str) -> bool:

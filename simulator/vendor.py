@@ -13,7 +13,7 @@ import ssl
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, override
 
 from aiohttp import web
 
@@ -81,6 +81,7 @@ class Vendor(Watched):
         self._ended = asyncio.Event()
         self._signed: tuple[bytes, bytes] = (b"", b"")
 
+    @override
     def __repr__(self) -> str:
         """Say what was asked of it last."""
         return f"<Vendor {self.name} {[(asked.path, asked.status) for asked in self.requests[-5:]]}>"
@@ -123,14 +124,13 @@ class Vendor(Watched):
         self._need_an_address()
         name = f"{image.model}-{image.version}.bin{'.gz' if form == 'esp-gzip' else ''}".lower()
         match: dict[str, Any] = {"manufacturer": image.manufacturer, "model": [image.model]}
-        for key, value in (
-            ("hardware", [image.hardware] if image.hardware else None),
-            ("variant", image.variant),
-            ("min_version", min_version),
-            ("max_version", max_version),
-        ):
-            if value:
-                match[key] = value
+        filters: dict[str, Any] = {
+            "hardware": [image.hardware] if image.hardware else None,
+            "variant": image.variant,
+            "min_version": min_version,
+            "max_version": max_version,
+        }
+        match |= {key: value for key, value in filters.items() if value}
         release: dict[str, Any] = {
             "match": match,
             "version": image.version,
@@ -190,10 +190,8 @@ class Vendor(Watched):
             "expires": _text(self.issued + self.lifetime),
             "releases": self.releases,
         }
-        for key, value in (("next_keys", self.next_keys), ("revoked", self.revoked), ("support", self.support)):
-            if value:
-                payload[key] = value
-        return payload | self.extra
+        lists = {"next_keys": self.next_keys, "revoked": self.revoked, "support": self.support}
+        return payload | {key: value for key, value in lists.items() if value} | self.extra
 
     def manifest(self, trick: Trick | None = None) -> bytes:
         """Return the manifest as it is served: a compact JWS."""
@@ -247,8 +245,8 @@ class Vendor(Watched):
         app.router.add_route("*", "/{path:.*}", self._serve)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
-        self._port = await self._listen(self._port, self._tls)
-        self._plain_port = await self._listen(0, None) if self._tls else self._port
+        self._port = await _listen(self._runner, self._port, self._tls)
+        self._plain_port = await _listen(self._runner, 0, None) if self._tls else self._port
 
     async def stop(self) -> None:
         """Stop listening; the port stays reserved in mind, so that ``start`` opens the same one again."""
@@ -267,12 +265,6 @@ class Vendor(Watched):
     ) -> None:
         """Stop listening."""
         await self.stop()
-
-    async def _listen(self, port: int, tls: ssl.SSLContext | None) -> int:
-        assert self._runner is not None
-        site = web.TCPSite(self._runner, HOST, port, ssl_context=tls, reuse_address=True)
-        await site.start()
-        return int(self._runner.addresses[-1][1])
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
         trick = self._take_trick(request.path)
@@ -314,6 +306,11 @@ class Vendor(Watched):
     def _need_an_address(self) -> None:
         if not self._port:
             raise RuntimeError("start the vendor first: its manifest names addresses")
+
+
+async def _listen(runner: web.AppRunner, port: int, tls: ssl.SSLContext | None) -> int:
+    await web.TCPSite(runner, HOST, port, ssl_context=tls, reuse_address=True).start()
+    return int(runner.addresses[-1][1])
 
 
 def _conditional(request: web.Request, answer: Answer) -> Answer:

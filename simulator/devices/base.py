@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, override
 
 import aiohttp
 
@@ -19,7 +19,7 @@ from simulator.link import Incoming, Link, Publication
 from simulator.watched import Watched
 
 PATIENCE = 8.0
-"""Real seconds without a byte after which a device gives up a download; not scaled, so that a busy machine is no fault."""
+"""Real seconds without a byte after which a device gives up; not scaled, so that a busy machine is no fault."""
 
 
 class DeviceState(StrEnum):
@@ -89,8 +89,8 @@ class Record:
 class SimulatedDevice(Watched, ABC):
     """A device with one running image.
 
-    ``speed`` divides all its times: 1 is a real device, 10 makes seconds of tenths. ``start`` switches it on and returns
-    when it has announced itself; ``stop`` takes it out of the world.
+    ``speed`` divides all its times: 1 is a real device, 10 makes tenths of seconds. ``start`` switches it on and
+    returns when it has announced itself; ``stop`` takes it out of the world.
     """
 
     dialect: str = ""
@@ -112,6 +112,7 @@ class SimulatedDevice(Watched, ABC):
         self._boots = False
         self._tasks: set[asyncio.Task[None]] = set()
 
+    @override
     def __repr__(self) -> str:
         """Say who it is and how it is doing."""
         record = self.record
@@ -160,7 +161,11 @@ class SimulatedDevice(Watched, ABC):
         await self._boot()
 
     async def stop(self) -> None:
-        """Take it out of the world with a proper goodbye to the broker; raises what broke the simulation, if anything."""
+        """Take it out of the world with a proper goodbye to the broker.
+
+        Raises:
+            RuntimeError: something broke the simulation before.
+        """
         await self._cancel_tasks()
         await self.link.close()
         if self.session is not None and self._own_session:
@@ -229,11 +234,10 @@ class SimulatedDevice(Watched, ABC):
         self._boots = True
         await self.link.open(self)
 
-    async def _go_down(self, state: DeviceState = DeviceState.REBOOTING) -> None:
+    async def _vanish(self) -> None:
         """Be gone for the broker, as a chip is that just resets: the last will speaks."""
-        self._set(state)
+        self._set(DeviceState.REBOOTING)
         await self.link.drop()
-        self._changed()
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         """Do something beside listening; a bug in it is told to whoever waits on this device."""

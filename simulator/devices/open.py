@@ -1,4 +1,4 @@
-"""A device that speaks the open device protocol (design section 5.4)."""
+"""A device that speaks the open device protocol, version 1 (docs/device-protocol.md)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, override
 
 import jwt
 
@@ -17,7 +17,9 @@ from simulator.images import Image, NotAnImage, read_image
 from simulator.link import Incoming, Link, Publication
 
 ROOT = "fwhub/device"
-FLASH_BYTES = 64 * 1024 * 1024
+FREE_BYTES = 64 * 1024 * 1024
+LOW_BATTERY_PERCENT = 12
+SELF_TEST_RUNS = ""
 
 
 class OpenMisbehaviour(StrEnum):
@@ -38,7 +40,7 @@ class OpenMisbehaviour(StrEnum):
     IGNORES_COMMANDS = "ignores_commands"
     """It does not react to install commands at all."""
     ASLEEP_AT_FIRST = "asleep_at_first"
-    """After its first announcement it sleeps for ``sleep_seconds``, or until ``wake`` is called; then it stays awake."""
+    """It is a sleeping kind; once announced it sleeps for ``sleep_seconds`` or until ``wake``, then it stays awake."""
     PROGRESS_JUMPS_BACK = "progress_jumps_back"
     """Its per cents fall now and then."""
     STUCK_AT_ZERO = "stuck_at_zero"
@@ -55,16 +57,20 @@ class OpenMisbehaviour(StrEnum):
     """It also announces itself under the id in ``other_id``, with its own facts."""
     FLOODS = "floods"
     """It announces itself under hundreds of invented ids, and repeats its health as often."""
+    FLASHES_ANYTHING = "flashes_anything"
+    """It does not look whether the image is for its hardware, and flashes older counters too."""
     DROPS_CONNECTION = "drops_connection"
     """It loses the broker in the middle of the download, comes back after a while and finishes."""
     TRANSFER_BREAKS = "transfer_breaks"
     """Its download ends in the middle; it says ``failed``."""
     SLOW = "slow"
     """Everything takes ten times as long."""
+    NO_GOODBYE = "no_goodbye"
+    """It reboots without saying ``offline`` first, so that only its last will tells."""
     IGNORES_ROLLBACK = "ignores_rollback"
-    """It stays on trial whatever the hub says."""
+    """It does not obey a rollback; on trial it goes back only when the trial is over."""
     LOSES_FIRST_COMMIT = "loses_first_commit"
-    """The first commit after each boot never reaches it."""
+    """The first commit of each trial never reaches it."""
 
 
 class OpenDevice(SimulatedDevice):
@@ -77,13 +83,14 @@ class OpenDevice(SimulatedDevice):
 
     dialect = "open"
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  every option is named at the call
         self,
         *,
         name: str,
         image: Image,
         link: Link,
         mac: str = "",
+        title: str = "",
         speed: float = 1.0,
         slots: int = 1,
         misbehaviours: Iterable[OpenMisbehaviour | str] = (),
@@ -99,11 +106,12 @@ class OpenDevice(SimulatedDevice):
         """Lie on the shelf; ``name`` is the device id in its topics."""
         super().__init__(name=name, mac=mac, image=image, link=link, speed=speed)
         self.misbehaviours = {OpenMisbehaviour(word) for word in misbehaviours}
+        self.title = title
         self.slots = slots
         self.previous: Image | None = None
         self.battery_percent = battery_percent
         if self._does(OpenMisbehaviour.LOW_BATTERY):
-            self.battery_percent = 12
+            self.battery_percent = LOW_BATTERY_PERCENT
         if self._does(OpenMisbehaviour.SLOW):
             self.speed /= 10
         self.trusted_keys = [jwt.PyJWK.from_json(key) for key in trusted_keys]
@@ -114,10 +122,10 @@ class OpenDevice(SimulatedDevice):
         self.other_image = other_image
         self.other_id = other_id
         self.self_test = "passed"
-        self.last_status: dict[str, object] | None = None
         self.attempt = ""
-        self._commits_lost = 0
-        self._trial_ends: float | None = None
+        self.last_status = ""
+        self._unproven = False
+        self._lost_commit = ""
 
     # --- what it says ------------------------------------------------------------------------------------------------
 
@@ -126,7 +134,7 @@ class OpenDevice(SimulatedDevice):
         return f"{ROOT}/{device or self.name}/{what}"
 
     def info(self) -> dict[str, object]:
-        """What it announces of itself."""
+        """Return what it announces of itself."""
         image = self.image
         facts: dict[str, object | None] = {
             "protocol": 1,
@@ -139,47 +147,50 @@ class OpenDevice(SimulatedDevice):
             "slots": self.slots,
             "mac": self.mac or None,
             "battery_powered": self.battery_percent is not None,
+            "sleeps": True if self._does(OpenMisbehaviour.ASLEEP_AT_FIRST) else None,
+            "name": self.title or None,
         }
         return {key: value for key, value in facts.items() if value is not None}
 
     def health(self) -> dict[str, object]:
-        """How it says it is."""
-        facts: dict[str, object] = {
-            "rssi_dbm": -58,
-            "uptime_s": self.uptime_s,
-            "free_bytes": FLASH_BYTES,
-            "self_test": self.self_test,
-        }
+        """Return how it says it is."""
+        facts: dict[str, object] = {"rssi_dbm": -58, "uptime_s": self.uptime_s, "free_bytes": FREE_BYTES}
+        if self.self_test is not SELF_TEST_RUNS:
+            facts["self_test"] = self.self_test
         if self.battery_percent is not None:
             facts["battery_percent"] = self.battery_percent
         return facts
 
+    @override
     def will(self) -> Publication | None:
-        """See ``SimulatedDevice``."""
         return Publication(self.topic("availability"), "offline", retain=True)
 
+    @override
     def filters(self) -> Sequence[str]:
-        """See ``SimulatedDevice``."""
         return (self.topic("command"),)
 
+    @override
     async def _announce(self) -> None:
+        await self.say_info()
         await self._say(self.topic("availability"), "online", retain=True)
-        await self.report()
+        await self.say_health()
         if self._does(OpenMisbehaviour.CLAIMS_OTHER_ID):
             await self._say(self.topic("info", self.other_id), json.dumps(self.info()), retain=True)
         if self._does(OpenMisbehaviour.FLOODS):
             await self.flood()
 
-    async def report(self) -> None:
-        """Say everything again."""
+    async def say_info(self) -> None:
+        """Say what it is, retained."""
         await self._say(self.topic("info"), json.dumps(self.info()), retain=True)
-        await self.say_health()
-        if self.last_status is not None:
-            await self._say(self.topic("status"), json.dumps(self.last_status))
 
     async def say_health(self) -> None:
         """Say how it is."""
         await self._say(self.topic("health"), json.dumps(self.health()))
+
+    async def report(self) -> None:
+        """Say both again."""
+        await self.say_info()
+        await self.say_health()
 
     async def flood(self, devices: int = 300) -> None:
         """Invent devices, and talk a lot."""
@@ -188,20 +199,24 @@ class OpenDevice(SimulatedDevice):
             await self._say(self.topic("info", f"{self.name}-{number}"), json.dumps(fake))
             await self.say_health()
 
-    async def _status(self, state: str, *, percent: int | None = None, reason: str = "") -> None:
-        status: dict[str, object] = {"id": self.attempt, "state": state}
+    async def _status(self, state: str, *, percent: int | None = None, reason: str = "", attempt: str = "") -> None:
+        status: dict[str, object] = {"id": attempt or self.attempt, "state": state}
         if percent is not None:
             status["progress_percent"] = percent
         if reason:
             status["reason"] = reason
-        self.last_status = status
         await self._say(self.topic("status"), json.dumps(status))
+        self.last_status = state
         self._changed()
 
-    # --- sleep, and things that happen by themselves -----------------------------------------------------------------
+    # --- power, sleep, and things that happen by themselves ----------------------------------------------------------
 
+    @override
     async def start(self) -> None:
-        """See ``SimulatedDevice``."""
+        if self._unproven and self.previous is not None:
+            self.image, self.previous = self.previous, None
+        self._unproven = False
+        self.self_test = "passed"
         await super().start()
         if self._does(OpenMisbehaviour.ASLEEP_AT_FIRST):
             await self.sleep()
@@ -209,9 +224,7 @@ class OpenDevice(SimulatedDevice):
 
     async def sleep(self) -> None:
         """Say goodbye and be unreachable until ``wake``."""
-        await self._say(self.topic("availability"), "offline", retain=True)
-        await self.link.close()
-        self._set(DeviceState.ASLEEP)
+        await self._leave(DeviceState.ASLEEP)
 
     async def wake(self) -> None:
         """Come back from sleep; not a boot."""
@@ -224,13 +237,26 @@ class OpenDevice(SimulatedDevice):
 
     async def become(self, image: Image) -> None:
         """Be changed by somebody else than the hub: reboot into this image."""
-        await self._go_down()
-        await self._pause(5)
+        await self._reboot()
         self.image = image
         await self._boot()
 
+    async def _leave(self, state: DeviceState) -> None:
+        await self._say(self.topic("availability"), "offline", retain=True)
+        self._set(state)
+        await self.link.close()
+
+    async def _reboot(self) -> None:
+        self.deaf = True
+        if self._does(OpenMisbehaviour.NO_GOODBYE):
+            await self._vanish()
+        else:
+            await self._leave(DeviceState.REBOOTING)
+        await self._pause(6)
+
     # --- commands ----------------------------------------------------------------------------------------------------
 
+    @override
     def _hear(self, message: Incoming) -> None:
         try:
             order = json.loads(message.payload)
@@ -238,43 +264,40 @@ class OpenDevice(SimulatedDevice):
             return
         if not isinstance(order, dict):
             return
+        attempt = str(order.get("id", ""))
         match order.get("command"):
             case "install":
-                self._hear_install(order, message.retain)
+                self._hear_install(order, attempt, message)
             case "commit":
-                self._spawn(self._commit(str(order.get("id"))))
+                self._spawn(self._commit(attempt))
             case "rollback":
-                self._spawn(self._roll_back(str(order.get("id"))))
+                self._spawn(self._roll_back(attempt))
             case "report":
                 self._spawn(self.report())
 
-    def _hear_install(self, order: dict[str, Any], retain: bool) -> None:
-        attempt = str(order.get("id", ""))
+    def _hear_install(self, order: dict[str, Any], attempt: str, message: Incoming) -> None:
         known = any(command.attempt == attempt for command in self.record.commands)
-        command = self._note_command(attempt, not_after=_time(order.get("not_after")), retain=retain)
-        if known or retain or self._does(OpenMisbehaviour.IGNORES_COMMANDS):
+        command = self._note_command(attempt, not_after=_time(order.get("not_after")), retain=message.retain)
+        if known or message.retain or self._does(OpenMisbehaviour.IGNORES_COMMANDS):
             return
         if self._does(OpenMisbehaviour.UPDATES_ITSELF):
             self._spawn(self.become(self.other_image or replace(self.image, version="99.0.0")))
-        elif self.state is not DeviceState.ONLINE:
-            self._spawn(self._refuse(attempt, "busy"))
-        elif command.late and self.knows_time:
-            self._spawn(self._refuse(attempt, "too_late"))
-        elif self._does(OpenMisbehaviour.LOW_BATTERY):
-            self._spawn(self._refuse(attempt, "battery"))
-        elif self._does(OpenMisbehaviour.REPORTS_REJECTED):
-            self._spawn(self._refuse(attempt, "not_wanted"))
+        elif refusal := self._refusal(late=command.late):
+            self._spawn(self._status("rejected", reason=refusal, attempt=attempt))
         else:
             self.attempt = attempt
             self._set(DeviceState.DOWNLOADING)
             self._spawn(self._install(order))
 
-    async def _refuse(self, attempt: str, reason: str) -> None:
-        status = {"id": attempt, "state": "rejected", "reason": reason}
-        if self.state is DeviceState.ONLINE:
-            self.last_status = status
-        await self._say(self.topic("status"), json.dumps(status))
-        self._changed()
+    def _refusal(self, *, late: bool) -> str:
+        """Return why it will not even begin; empty if it will."""
+        if self.state is not DeviceState.ONLINE:
+            return "busy"
+        if late and self.knows_time:
+            return "too late"
+        if self._does(OpenMisbehaviour.LOW_BATTERY):
+            return "battery low"
+        return "not wanted" if self._does(OpenMisbehaviour.REPORTS_REJECTED) else ""
 
     # --- the install -------------------------------------------------------------------------------------------------
 
@@ -283,35 +306,36 @@ class OpenDevice(SimulatedDevice):
         await self._status("downloading", percent=0)
         if self._does(OpenMisbehaviour.STUCK_AT_ZERO):
             return
-        body, problem = await self._fetch(order)
-        if not problem:
+        body, failure = await self._fetch(order)
+        refusal = ""
+        if not failure:
             await self._status("verifying", percent=70)
-            problem = await self._check(order, body)
-        if not problem and self._does(OpenMisbehaviour.REPORTS_FAILED):
-            problem = "flash_error"
-        if problem:
+            await self._pause(1)
+            refusal = await self._check(order, body)
+            failure = "flash error" if self._does(OpenMisbehaviour.REPORTS_FAILED) else ""
+        if failure or refusal:
             self._set(DeviceState.ONLINE)
-            await self._status("failed", reason=problem)
-            return
-        await self._flash(body)
+            await self._status("rejected" if refusal else "failed", reason=refusal or failure)
+        else:
+            await self._flash(body)
 
     async def _fetch(self, order: dict[str, Any]) -> tuple[bytes, str]:
-        """Return the body, and why it cannot be used; empty if it can."""
+        """Return the body, and why it could not be had; empty if it could."""
         size = int(order.get("size") or 0)
         said = 0
 
         async def progress(received: int) -> None:
             nonlocal said
-            share = min(1.0, received / max(1, size))
-            if share - said / 10 >= 0.1:
-                said = int(share * 10)
+            tenths = min(10, received * 10 // max(1, size))
+            if tenths > said:
+                said = tenths
                 await self._pause(self.download_seconds / 10)
-                await self._status("downloading", percent=self._percent(said * 7))
-                if said >= 5:
+                await self._status("downloading", percent=self._percent(tenths * 7))
+                if tenths >= 5:
                     await self._stumble()
 
         download = await self._download(str(order.get("url", "")), limit=size, on_chunk=progress)
-        return download.body, _problem(download, size)
+        return download.body, _failure(download, size)
 
     def _percent(self, true: int) -> int:
         if self._does(OpenMisbehaviour.PROGRESS_JUMPS_BACK) and true % 2:
@@ -327,116 +351,114 @@ class OpenDevice(SimulatedDevice):
             await self.lose_connection(10)
 
     async def _check(self, order: dict[str, Any], body: bytes) -> str:
+        """Return why this image is refused; empty if it is not."""
         digest = hashlib.sha256(body).hexdigest()
-        await self._pause(1)
         if digest != order.get("sha256"):
             return "sha256"
-        if self.trusted_keys:
-            return await self._check_manifest(order, digest)
-        return ""
+        if not self._does(OpenMisbehaviour.FLASHES_ANYTHING) and (reason := self._misfit(body)):
+            return reason
+        return await self._check_manifest(order, digest) if self.trusted_keys else ""
+
+    def _misfit(self, body: bytes) -> str:
+        try:
+            new = read_image(body)
+        except NotAnImage:
+            return "not an image"
+        old = self.image
+        if (new.manufacturer, new.model, new.hardware) != (old.manufacturer, old.model, old.hardware):
+            return "wrong hardware"
+        return "counter" if (new.counter or 0) < (old.counter or 0) else ""
 
     async def _check_manifest(self, order: dict[str, Any], digest: str) -> str:
         download = await self._download(str(order.get("manifest_url", "")), limit=5_000_000)
         if download.status != 200 or download.error:
-            return "manifest_missing"
+            return "no manifest"
         for key in self.trusted_keys:
             try:
-                decoded = jwt.PyJWS().decode(download.body.decode().strip(), key=key, algorithms=[key.algorithm_name])
-                releases = json.loads(decoded)["releases"]
-            except (jwt.PyJWTError, ValueError, KeyError):
+                payload = jwt.PyJWS().decode(download.body.strip(), key=key, algorithms=[key.algorithm_name])
+            except jwt.PyJWTError:
                 continue
-            listed = {
-                (release.get("version"), artifact.get("sha256"))
-                for release in releases
-                for artifact in release.get("artifacts", [])
-            }
-            return "" if (order.get("version"), digest) in listed else "manifest_other"
-        return "manifest_signature"
+            return "" if (order.get("version"), digest) in _listed(payload) else "not in the manifest"
+        return "manifest not genuine"
 
     async def _flash(self, body: bytes) -> None:
+        self.deaf = True
         self._set(DeviceState.FLASHING)
-        for percent in (75, 85, 100):
+        for percent in (75, 85, 95):
             await self._status("installing", percent=percent)
             await self._pause(2)
-        await self._status("rebooting")
-        self.deaf = True
+        await self._status("rebooting", percent=100)
         await self._pause(1)
-        await self._go_down()
-        await self._pause(6)
-        await self._boot_new(body)
-
-    async def _boot_new(self, body: bytes) -> None:
+        await self._reboot()
         try:
             new = read_image(body)
         except NotAnImage:
             new = None
+        await self._boot_after_flashing(new)
+
+    async def _boot_after_flashing(self, new: Image | None) -> None:
         if self._does(OpenMisbehaviour.NEVER_RETURNS) or (new is None and self.slots < 2):
             self._set(DeviceState.DEAD)
-            return
-        if new is None or self._does(OpenMisbehaviour.COMES_BACK_OLD):
-            self.last_status = None
+        elif new is None or self._does(OpenMisbehaviour.COMES_BACK_OLD):
             await self._boot()
-            return
-        if self._does(OpenMisbehaviour.LIES_ABOUT_SUCCESS):
+        elif self._does(OpenMisbehaviour.LIES_ABOUT_SUCCESS):
             await self._boot()
             await self._status("committed")
-            return
-        if self._does(OpenMisbehaviour.IDENTITY_CHANGES):
-            new = replace(new, hardware=f"{new.hardware}-other")
-        self.previous, self.image = self.image, new
-        await self._try_out()
+        else:
+            if self._does(OpenMisbehaviour.IDENTITY_CHANGES):
+                new = replace(new, hardware=f"{new.hardware}-other")
+            self.previous, self.image = self.image, new
+            await self._run_new_image()
 
-    async def _try_out(self) -> None:
-        """Run the new image for the first time."""
-        ill = self.misbehaviours & {OpenMisbehaviour.FAILS_SELF_TEST, OpenMisbehaviour.FAILS_AND_GOES_BACK}
-        self.self_test = "running"
-        self.last_status = None
+    async def _run_new_image(self) -> None:
+        ill = bool(self.misbehaviours & {OpenMisbehaviour.FAILS_SELF_TEST, OpenMisbehaviour.FAILS_AND_GOES_BACK})
+        self.self_test = SELF_TEST_RUNS
+        self._unproven = self.slots > 1
         await self._boot()
+        if self._unproven:
+            self._set(DeviceState.TRIAL)
         await self._status("self_test")
         await self._pause(2)
         self.self_test = "failed" if ill else "passed"
         await self.say_health()
-        if self.slots < 2:
-            await self._status("failed" if ill else "committed", reason="self_test" if ill else "")
+        reason = "self-test" if ill else ""
+        if not self._unproven:
+            await self._status("failed" if ill else "committed", reason=reason)
         elif self._does(OpenMisbehaviour.FAILS_AND_GOES_BACK):
-            await self._back_to_previous("self_test")
+            await self._back_to_previous(reason)
         else:
-            self._commits_lost = 0
-            self._set(DeviceState.TRIAL)
-            await self._status("trial", reason="self_test" if ill else "")
+            await self._status("trial", reason=reason)
             self._spawn(self._end_trial(self.attempt))
 
     async def _end_trial(self, attempt: str) -> None:
         try:
-            await self.wait_for(
-                lambda device: device.state is not DeviceState.TRIAL or device.attempt != attempt, self.trial_seconds
-            )
+            await self.wait_for(lambda _: not self._unproven or self.attempt != attempt, self.trial_seconds)
         except TimeoutError:
-            await self._back_to_previous("trial_timeout")
+            await self._back_to_previous("no commit")
 
     async def _commit(self, attempt: str) -> None:
-        if self.state is not DeviceState.TRIAL or attempt != self.attempt:
+        if attempt != self.attempt or self.slots < 2 or self.previous is None or self.last_status == "self_test":
             return
-        if self._does(OpenMisbehaviour.LOSES_FIRST_COMMIT) and not self._commits_lost:
-            self._commits_lost += 1
+        if self._does(OpenMisbehaviour.LOSES_FIRST_COMMIT) and self._lost_commit != attempt:
+            self._lost_commit = attempt
             return
+        self._unproven = False
         self._set(DeviceState.ONLINE)
         await self._status("committed")
 
     async def _roll_back(self, attempt: str) -> None:
-        if self._does(OpenMisbehaviour.IGNORES_ROLLBACK) or self.previous is None:
+        if self._does(OpenMisbehaviour.IGNORES_ROLLBACK) or self.slots < 2 or self.previous is None:
             return
         self.attempt = attempt
-        await self._back_to_previous("")
+        await self._back_to_previous("ordered")
 
     async def _back_to_previous(self, reason: str) -> None:
-        assert self.previous is not None
-        self.deaf = True
-        await self._go_down()
-        await self._pause(6)
-        self.image, self.previous = self.previous, None
+        if self.previous is None:
+            return
+        old, self.previous, self._unproven = self.previous, None, False
+        await self._reboot()
+        self.image = old
         self.self_test = "passed"
-        self.last_status = None
         await self._boot()
         await self._status("rolled_back", reason=reason)
 
@@ -444,17 +466,26 @@ class OpenDevice(SimulatedDevice):
         return what in self.misbehaviours
 
 
-def _problem(download: Download, size: int) -> str:
-    """Return why this download cannot be used; empty if it can."""
+def _failure(download: Download, size: int) -> str:
+    """Return why this download is no whole image; empty if it is one."""
     if download.status == 0:
         return "unreachable"
     if download.status != 200:
-        return f"http_{download.status}"
+        return f"http {download.status}"
     if download.error == "too long" or (download.length is not None and download.length != size):
         return "size"
     if download.error:
         return "transfer"
     return "" if len(download.body) == size else "size"
+
+
+def _listed(payload: bytes) -> set[tuple[str, str]]:
+    """Return version and digest of everything in a manifest that was found genuine."""
+    return {
+        (release["version"], artifact["sha256"])
+        for release in json.loads(payload)["releases"]
+        for artifact in release["artifacts"]
+    }
 
 
 def _time(value: object) -> datetime | None:
