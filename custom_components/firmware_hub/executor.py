@@ -6,8 +6,9 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.util import dt as dt_util
 
@@ -25,9 +26,6 @@ from .download import Downloader
 from .sources import BY_NAME as SOURCES
 from .store import Store
 from .transport.base import Transport
-
-if TYPE_CHECKING:
-    from .coordinator import FirmwareHubConfigEntry
 
 _LOGGER = logging.getLogger(__name__)
 _BATCHES_PER_TURN = 50
@@ -56,7 +54,7 @@ class Executor:
     def __init__(
         self,
         hass: HomeAssistant,
-        entry: FirmwareHubConfigEntry,
+        entry: ConfigEntry[Any],
         hub: Hub,
         outside: Outside,
         report: Callable[[i.Input], None],
