@@ -105,8 +105,8 @@ class TasmotaDialect:
         """Name the files so that a device finds the helper by itself. Never raises.
 
         A device without room asks for ``<name>-minimal`` (ESP8266) or ``<name>-safeboot`` (ESP32) with the same ending
-        in the same folder; what follows the last ``-`` in the name it drops first, so ours has none. The ESP8266 unpacks
-        by content and not by name, and from its third try on asks for ``.gz`` only, so it gets that ending at once.
+        in the same folder; what follows the last ``-`` in the name it drops first, so ours has none. The ESP8266
+        unpacks by content and not by name, and from its third try on asks for ``.gz``, so it gets that ending at once.
         """
         small = "ESP8266" in release.match.model
         stem, ending, helper = ("t", ".bin.gz", "minimal") if small else ("t32", ".bin", "safeboot")
