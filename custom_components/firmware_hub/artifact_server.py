@@ -2,7 +2,7 @@
 
 Contract: an address belongs to one install and is good for any number of GETs until that install ends, also across a
 reload of the entry and a restart of Home Assistant. What is sent is the whole file that was verified when its address
-was made, whatever the request asks for: no ranges, and never "not modified", which a Tasmota device takes for a success.
+was made, whatever the request asks for: no ranges, and never "not modified", which Tasmota takes for a success.
 There is one server for all entries; its address and port change only while it is closed.
 """
 
