@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Final, override
@@ -12,6 +13,7 @@ from aiohttp.web_protocol import RequestHandler
 
 _CONNECTIONS: Final = 128
 _CONNECTIONS_PER_PEER: Final = 16  # a router or a container's bridge may stand for many devices
+_SEND_BUFFER: Final = 131_072  # bytes in the kernel; what it holds counts as sent, so it must not hold a whole image
 _PATIENCE: Final = 10  # seconds to send a request
 _LINGER: Final = 60  # seconds to take the end of an answer
 
@@ -73,6 +75,7 @@ class Listener(web.Server):
         if self._peers.total() > _CONNECTIONS or self._peers[peer] > _CONNECTIONS_PER_PEER:
             transport.abort()
             return
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
         self._arm(transport, _PATIENCE)
 
     @override
