@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-import json
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,10 @@ def message(topic: str, payload: Any, *, retained: bool = False) -> Message:
         return Message(topic, payload, retained)
     text = payload if isinstance(payload, str) else json.dumps(payload)
     return Message(topic, text.encode(), retained)
+
+
+def as_text(told: Message) -> str:
+    return told.payload if isinstance(told.payload, str) else told.payload.decode()
 
 
 def fixture_names(dialect: str) -> list[str]:
@@ -102,6 +106,4 @@ def order(device: Device, url: str = URL, **changes: Any) -> InstallOrder:
 def matches(topic_filter: str, topic: str) -> bool:
     """Whether an MQTT filter selects a topic (MQTT 3.1.1, 4.7)."""
     wanted, levels = topic_filter.split("/"), topic.split("/")
-    return len(wanted) == len(levels) and all(
-        want in ("+", level) for want, level in zip(wanted, levels, strict=True)
-    )
+    return len(wanted) == len(levels) and all(want in ("+", level) for want, level in zip(wanted, levels, strict=True))

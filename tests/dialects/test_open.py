@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
-import json
 from typing import Any
 
 import pytest
@@ -112,7 +112,18 @@ def test_a_mac_in_any_spelling_is_the_identity(mac: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "mac", ["", None, "8CAAB5A1B2", "8CAAB5A1B2C3D4", "not a mac", "000000000000", "FFFFFFFFFFFF", "01005E000001", "٨CAAB5A1B2C3"]
+    "mac",
+    [
+        "",
+        None,
+        "8CAAB5A1B2",
+        "8CAAB5A1B2C3D4",
+        "not a mac",
+        "000000000000",
+        "FFFFFFFFFFFF",
+        "01005E000001",
+        "٨CAAB5A1B2C3",
+    ],
 )
 def test_without_a_mac_of_its_own_the_id_is_the_identity(mac: str | None) -> None:
     assert reported(mac=mac).device_id == "open:plug-0a1b"
@@ -264,7 +275,9 @@ def test_a_cleared_topic_says_nothing(fleet: Fleet, word: str) -> None:
     assert OPEN.read(message(f"{PLUG}{word}", ""), fleet) == ()
 
 
-@pytest.mark.parametrize("topic", ["fwhub/device/plug-0a1b", "fwhub/hub/1/info", f"{PLUG}command", f"{PLUG}a/info", "info"])
+@pytest.mark.parametrize(
+    "topic", ["fwhub/device/plug-0a1b", "fwhub/hub/1/info", f"{PLUG}command", f"{PLUG}a/info", "info"]
+)
 def test_other_topics_are_passed_over(fleet: Fleet, topic: str) -> None:
     assert OPEN.read(message(topic, INFO), fleet) == ()
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
-import json
 from pathlib import Path
-import re
 from typing import Any
 
-from jsonschema import Draft202012Validator
 import pytest
+from jsonschema import Draft202012Validator
 
 from custom_components.firmware_hub.core.errors import BadInput
 from custom_components.firmware_hub.core.fleet import Fleet

@@ -190,14 +190,22 @@ def test_the_version_is_taken_apart(announced: Fleet, text: str, version: str, v
     assert (facts.version, facts.variant) == (version, variant)
 
 
-@pytest.mark.parametrize("text", ["", "14", "release", "14.5.0(tasmota", "v14.5.0", "14.5.0()", "1.2.3.4.5.6.7", "14.5.0 ()"])
+@pytest.mark.parametrize(
+    "text", ["", "14", "release", "14.5.0(tasmota", "v14.5.0", "14.5.0()", "1.2.3.4.5.6.7", "14.5.0 ()"]
+)
 def test_what_is_no_version_is_refused_with_its_path(announced: Fleet, text: str) -> None:
     assert fault(TASMOTA, announced, firmware(text)) == Fault("malformed", "StatusFWR.Version")
 
 
 @pytest.mark.parametrize(
     ("hardware", "model"),
-    [("ESP32-C3 v0.4", "ESP32-C3"), ("ESP32-D0WD-V3 v3.1", "ESP32"), ("ESP8285N08", "ESP8266"), ("", ""), ("RP2040", "")],
+    [
+        ("ESP32-C3 v0.4", "ESP32-C3"),
+        ("ESP32-D0WD-V3 v3.1", "ESP32"),
+        ("ESP8285N08", "ESP8266"),
+        ("", ""),
+        ("RP2040", ""),
+    ],
 )
 def test_the_chip_is_the_model(announced: Fleet, hardware: str, model: str) -> None:
     facts = facts_of(announced, firmware(Hardware=hardware))
@@ -239,7 +247,7 @@ def test_a_retained_answer_is_passed_on_as_retained(announced: Fleet) -> None:
 # --- boot ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("wrapped", [True, False], ids=["wrapped", "as before 9.3"])
+@pytest.mark.parametrize("wrapped", [True, False], ids=["wrapped", "bare"])
 def test_info1_is_a_report_after_a_boot(fleet: Fleet, wrapped: bool) -> None:
     inside = {"Module": "Sonoff Basic", "Version": "15.1.0(release-tasmota)"}
     heard = TASMOTA.read(told("INFO1", {"Info1": inside} if wrapped else inside), fleet)
@@ -353,7 +361,9 @@ def test_status11_of_a_wired_device_has_no_signal(fleet: Fleet) -> None:
 
 
 @pytest.mark.parametrize("word", ["STATUS1", "STATUS2", "STATUS4", "STATUS11"])
-@pytest.mark.parametrize("payload", ["{", "[]", "{}", '"x"', '{"StatusPRM":1,"StatusFWR":1,"StatusMEM":1,"StatusSTS":1}'])
+@pytest.mark.parametrize(
+    "payload", ["{", "[]", "{}", '"x"', '{"StatusPRM":1,"StatusFWR":1,"StatusMEM":1,"StatusSTS":1}']
+)
 def test_an_answer_of_another_shape_is_refused(fleet: Fleet, word: str, payload: str) -> None:
     refusal = fault(TASMOTA, fleet, told(word, payload))
     assert refusal is not None
@@ -491,7 +501,9 @@ def test_no_install_from_an_address_that_the_device_would_cut(basic: Device) -> 
     assert len(TASMOTA.install(order(basic, "http://192.168.1.2/" + "a" * 81))) == 1
 
 
-@pytest.mark.parametrize("url", ["http://a/;Reset", "http://a/ b", "http://a/%d", "http://a/{", "https://a/t.bin", "", "1"])
+@pytest.mark.parametrize(
+    "url", ["http://a/;Reset", "http://a/ b", "http://a/%d", "http://a/{", "https://a/t.bin", "", "1"]
+)
 def test_no_install_from_an_address_that_a_backlog_cannot_hold(basic: Device, url: str) -> None:
     assert refused(basic, url) is Reason.MALFORMED
 

@@ -173,7 +173,9 @@ def test_a_device_below_the_topics_of_another_is_refused(changes: dict[str, Any]
     assert fault(TASMOTA, fleet, discovery(OTHER, **changes)) == Fault("malformed", "ft")
 
 
-@pytest.mark.parametrize(("word", "payload"), [("stat/plug/x/STATUS2", STATUS2), ("tele/plug/x/INFO1", {"Version": "1.2"})])
+@pytest.mark.parametrize(
+    ("word", "payload"), [("stat/plug/x/STATUS2", STATUS2), ("tele/plug/x/INFO1", {"Version": "1.2"})]
+)
 def test_a_device_that_came_before_the_one_above_it_is_not_believed(word: str, payload: Any) -> None:
     fleet = fleet_of(TASMOTA, discovery(OTHER, t="plug/x"), discovery())
     assert fault(TASMOTA, fleet, message(word, payload)) == Fault("malformed", "topic")

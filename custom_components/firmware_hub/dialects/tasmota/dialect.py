@@ -247,7 +247,7 @@ def _read_lwt(heard: _Heard) -> tuple[DeviceInput, ...]:
 def _read_info1(heard: _Heard) -> tuple[DeviceInput, ...]:
     info = read_object(heard.message.payload)
     heard.check_place()
-    # Firmware before 9.3 sends the members without the wrapper.
+    # Older firmware sends the members without the wrapper.
     facts = answers.running(info.optional_object("Info1") or info, heard.device)
     return (heard.reported(facts, rebooted=True),)
 
@@ -289,7 +289,7 @@ def _read_result(heard: _Heard) -> tuple[DeviceInput, ...]:
 
 
 def _read_upgrade(heard: _Heard) -> tuple[DeviceInput, ...]:
-    """Read what becomes of an upgrade: JSON, or plain words before Tasmota 6.7; with SetOption4 also the answer."""
+    """Read what becomes of an upgrade: JSON, or plain words from old firmware; with SetOption4 also the answer."""
     payload = heard.message.payload
     first = payload.lstrip()[:1]
     if first in ("{", b"{"):

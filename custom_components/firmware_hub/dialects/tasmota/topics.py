@@ -30,7 +30,7 @@ STAT_WORDS = ("RESULT", "OTAURL", "UPGRADE", "STATUS1", "STATUS2", "STATUS4", "S
 TELE_WORDS = ("LWT", "INFO1")
 _MAX_TEMPLATE = 150  # Tasmota's TOPSZ, which bounds each of its texts
 _NEVER_IN_A_LEVEL = re.compile(r"[+#\s]")
-# The group topics of the factory setting (since 8.1, and before) reach every Tasmota at once; the fallback topic
+# The group topics of the factory setting (today's and the old one) reach every Tasmota at once; the fallback topic
 # reaches one device by its chip number, whatever its topic is (documentation, "MQTT"). A folder of that name is refused
 # with them.
 _NOT_ONE_DEVICE = re.compile(r"tasmotas|sonoffs|DVES_[0-9A-F]{6}(_fb)?", re.IGNORECASE)

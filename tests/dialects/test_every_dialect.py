@@ -1,0 +1,459 @@
+"""What every dialect promises, whatever its family says on the wire."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, strategies as st
+
+from custom_components.firmware_hub.core import limits
+from custom_components.firmware_hub.core.fleet import Fleet
+from custom_components.firmware_hub.core.inputs import (
+    DeviceInput,
+    DeviceLinkChanged,
+    DeviceReported,
+    DeviceWithdrawn,
+    HealthReported,
+    InstallReported,
+)
+from custom_components.firmware_hub.core.model import ArtifactRole, Device
+from custom_components.firmware_hub.dialects import BY_NAME, DIALECTS
+from custom_components.firmware_hub.dialects.base import Dialect, Message, Outgoing
+
+from .talk import (
+    FIXTURES,
+    artifact,
+    as_text,
+    every_fixture,
+    fault,
+    fixture,
+    fixture_names,
+    fleet_of,
+    matches,
+    message,
+    order,
+    release,
+)
+
+ROOT = Path(__file__).parents[2]
+DEVICE_INPUTS = (DeviceReported, DeviceLinkChanged, HealthReported, InstallReported, DeviceWithdrawn)
+FAMILIES = [pytest.param(dialect, id=dialect.name) for dialect in DIALECTS]
+MAIN_FIXTURE = {"open": "acme_plug_s1-1.1.0", "tasmota": "sonoff_basic-14.5.0"}
+SHORT_URL = "http://192.168.1.2:8127/f/9f2c61/t.bin"
+CONVERSATIONS = [
+    pytest.param(dialect, name, id=f"{dialect.name}-{name}")
+    for dialect in DIALECTS
+    for name in fixture_names(dialect.name)
+]
+
+
+def conversation(dialect: Dialect) -> list[Message]:
+    return fixture(dialect.name, MAIN_FIXTURE[dialect.name])
+
+
+def announcement(dialect: Dialect) -> Message:
+    return conversation(dialect)[0]
+
+
+def known(dialect: Dialect) -> Fleet:
+    """A fleet with the device of the main fixture, all of whose messages have been read."""
+    return fleet_of(dialect, *conversation(dialect))
+
+
+def the_device(dialect: Dialect) -> Device:
+    return next(iter(known(dialect).devices.values()))
+
+
+def topics(dialect: Dialect) -> list[str]:
+    return list(dict.fromkeys(each.topic for each in conversation(dialect)))
+
+
+def orders(dialect: Dialect, device: Device) -> list[Outgoing]:
+    """Everything that the dialect can write to a device."""
+    return [
+        *dialect.query(device),
+        *dialect.install(order(device, SHORT_URL)),
+        *dialect.restore(device, dialect.borrows(device)),
+        *dialect.commit(device, "a-7"),
+        *dialect.rollback(device, "a-7"),
+    ]
+
+
+def reads_or_refuses(dialect: Dialect, told: Message, fleet: Fleet) -> tuple[DeviceInput, ...]:
+    """Read a message; a refusal counts as nothing read. Any other exception fails the test."""
+    refusal = fault(dialect, fleet, told)
+    if refusal is not None:
+        assert refusal.reason in {"malformed", "too_large", "unsupported_spec"}
+        assert refusal.path
+        return ()
+    heard = dialect.read(told, fleet)
+    assert all(isinstance(item, DEVICE_INPUTS) for item in heard)
+    return heard
+
+
+# --- what a dialect is -----------------------------------------------------------------------------------------------
+
+
+def test_names_are_unique() -> None:
+    assert len(BY_NAME) == len(DIALECTS)
+
+
+@pytest.mark.parametrize("dialect", FAMILIES)
+def test_the_name_is_that_of_its_module_its_fixtures_and_its_page(dialect: Dialect) -> None:
+    assert type(dialect).__module__.split(".dialects.")[1].split(".")[0] == dialect.name
+    assert fixture_names(dialect.name)
+    assert (ROOT / "docs" / "dialects" / f"{dialect.name}.md").is_file()
+
+
+def test_every_folder_of_fixtures_belongs_to_a_dialect() -> None:
+    assert {path.name for path in FIXTURES.iterdir()} == set(BY_NAME)
+
+
+@pytest.mark.parametrize("dialect", FAMILIES)
+def test_an_install_of_the_usual_length_fits_the_familys_longest(dialect: Dialect) -> None:
+    capabilities = dialect.capabilities
+    assert 0 < capabilities.default_minutes * 60 <= capabilities.max_deadline.total_seconds()
+
+
+@pytest.mark.parametrize("dialect", FAMILIES)
+def test_filters_are_filters(dialect: Dialect) -> None:
+    for topic_filter in (*dialect.filters, *dialect.filters_for(the_device(dialect))):
+        levels = topic_filter.split("/")
+        assert all("#" not in level and ("+" not in level or level == "+") for level in levels)
+        assert levels[0] not in ("+", "")
+
+
+# --- conversations ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("dialect", "name"), CONVERSATIONS)
+def test_every_fixture_is_read_without_a_refusal(dialect: Dialect, name: str) -> None:
+    fleet = fleet_of(dialect, *fixture(dialect.name, name))
+    assert len(fleet.devices) == 1
+
+
+@pytest.mark.parametrize(("dialect", "name"), CONVERSATIONS)
+def test_text_and_bytes_are_read_alike(dialect: Dialect, name: str) -> None:
+    fleet = known(dialect)
+    for told in fixture(dialect.name, name):
+        assert isinstance(told.payload, bytes)
+        assert dialect.read(replace(told, payload=told.payload.decode()), fleet) == dialect.read(told, fleet)
+
+
+@pytest.mark.parametrize(("dialect", "name"), CONVERSATIONS)
+def test_everything_that_is_read_is_subscribed(dialect: Dialect, name: str) -> None:
+    told = fixture(dialect.name, name)
+    fleet = fleet_of(dialect, *told)
+    (device,) = fleet.devices.values()
+    filters = (*dialect.filters, *dialect.filters_for(device))
+    for each in told:
+        assert not dialect.read(each, fleet) or any(matches(wanted, each.topic) for wanted in filters)
+
+
+@pytest.mark.parametrize("dialect", FAMILIES)
+def test_the_announcement_is_found_by_the_familys_own_filters(dialect: Dialect) -> None:
+    assert any(matches(wanted, announcement(dialect).topic) for wanted in dialect.filters)
+
+
+@pytest.mark.parametrize("retained", [True, False])
+@pytest.mark.parametrize("dialect", FAMILIES)
+def test_the_retain_flag_is_passed_on(dialect: Dialect, retained: bool) -> None:
+    fleet = known(dialect)
+    for told in conversation(dialect):
+        for item in dialect.read(replace(told, retained=retained), fleet):
+            assert not isinstance(item, DeviceWithdrawn)
+            assert item.retained is retained
+
+
+@pytest.mark.parametrize("dialect", FAMILIES)
+def test_a_stranger_is_known_by_its_announcement_only(dialect: Dialect) -> None:
+    for told in conversation(dialect)[1:]:
+        assert told.topic == announcement(dialect).topic or dialect.read(told, Fleet()) == ()
+
+
+@pytest.mark.parametrize("dialect", FAMILIES)
+def test_reading_changes_nothing(dialect: Dialect) -> None:
+    fleet = known(dialect)
+    for told in conversation(dialect):
+        assert dialect.read(told, fleet) == dialect.read(told, fleet)
+
+
+@pytest.mark.parametrize("dialect", FAMILIES)
+def test_other_families_are_passed_over(dialect: Dialect) -> None:
+    fleet = known(dialect)
+    others = [told for other in DIALECTS if other is not dialect for told in every_fixture(other.name)]
+    assert others
+    assert all(dialect.read(told, fleet) == () for told in others)
+
+
+@pytest.mark.parametrize(
+    "topic", ["", "/", "//", "a", "$SYS/broker/uptime", "homeassistant/status", "\x00", "a" * 65_535]
+)
+@pytest.mark.parametrize("dialect", FAMILIES)
+def test_topics_of_nobody_are_passed_over(dialect: Dialect, topic: str) -> None:
+    assert dialect.read(message(topic, "{"), known(dialect)) == ()
+
+
+@pytest.mark.parametrize("dialect", FAMILIES)
+def test_a_cleared_announcement_withdraws_the_device(dialect: Dialect) -> None:
+    cleared = replace(announcement(dialect), payload=b"")
+    assert dialect.read(cleared, known(dialect)) == (DeviceWithdrawn(the_device(dialect).id),)
+    assert dialect.read(cleared, Fleet()) == ()
+
+
+@dataclass
+class CountingBook:
+    """An address book that counts how often it is asked."""
+
+    fleet: Fleet
+    asked: int = 0
+
+    def at(self, dialect: str, address: str) -> Device | None:
+        self.asked += 1
+        return self.fleet.at(dialect, address)
+
+    def get(self, device_id: str) -> Device | None:
+        self.asked += 1
+        return self.fleet.get(device_id)
+
+
+@pytest.mark.parametrize("dialect", FAMILIES)
+def test_reading_asks_the_book_a_few_times_at_most(dialect: Dialect) -> None:
+    for told in conversation(dialect):
+        book = CountingBook(known(dialect))
+        dialect.read(told, book)
+        assert book.asked <= 2 * told.topic.count("/") + 2
+
+
+# --- orders ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dialect", FAMILIES)
+def test_an_install_is_one_message_with_the_address_in_it(dialect: Dialect) -> None:
+    (command,) = dialect.install(order(the_device(dialect), SHORT_URL))
+    assert SHORT_URL in command.payload
+
+
+@pytest.mark.parametrize("dialect", FAMILIES)
+def test_every_order_goes_to_the_devices_own_command_topic(dialect: Dialect) -> None:
+    device = the_device(dialect)
+    for command in orders(dialect, device):
+        assert command.topic.startswith(device.channel["command"])
+        assert not re.search(r"[+#\x00]", command.topic)
+
+
+@pytest.mark.parametrize("dialect", FAMILIES)
+def test_the_hub_does_not_hear_its_own_orders(dialect: Dialect) -> None:
+    device = the_device(dialect)
+    filters = (*dialect.filters, *dialect.filters_for(device))
+    for command in orders(dialect, device):
+        assert not any(matches(wanted, command.topic) for wanted in filters)
+        assert dialect.read(message(command.topic, command.payload), known(dialect)) == ()
+
+
+@pytest.mark.parametrize("dialect", FAMILIES)
+def test_a_device_of_which_nothing_is_known_is_left_alone(dialect: Dialect) -> None:
+    stranger = Device("x:1", dialect.name)
+    assert dialect.query(stranger) == ()
+    assert dialect.commit(stranger, "a-7") == ()
+    assert dialect.rollback(stranger, "a-7") == ()
+    assert dialect.restore(stranger, {"OtaUrl": "x"}) == ()
+
+
+@pytest.mark.parametrize("dialect", FAMILIES)
+def test_what_is_borrowed_is_what_the_capabilities_say(dialect: Dialect) -> None:
+    assert tuple(dialect.borrows(the_device(dialect))) == dialect.capabilities.borrows
+
+
+@pytest.mark.parametrize("model", ["PLUG-S1", "ESP8266", "ESP32-C3"])
+@pytest.mark.parametrize("dialect", FAMILIES)
+def test_files_are_served_under_names_of_ours_with_the_main_one_first(dialect: Dialect, model: str) -> None:
+    main = artifact()
+    served = dialect.serve_as(release(artifact(ArtifactRole.HELPER), main, model=model))
+    assert next(iter(served.values())) is main
+    assert all(re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,30}", name) for name in served)
+
+
+# --- hostile input ---------------------------------------------------------------------------------------------------
+
+HOSTILE: Mapping[str, str | bytes] = {
+    "no JSON": "{",
+    "nothing but space": "  ",
+    "a list": "[]",
+    "a number": "1",
+    "a text": '"x"',
+    "null": "null",
+    "an empty object": "{}",
+    "no UTF-8": b'{"a":"\xff\xfe"}',
+    "a NUL": b"\x00",
+    "half of a pair": '{"dn":"\\ud800"}',
+    "a name twice": '{"protocol":1,"protocol":2}',
+    "NaN": '{"uptime_s":NaN}',
+    "a number beyond all bounds": '{"counter":' + "9" * 10_000 + "}",
+    "an exponent beyond all bounds": '{"uptime_s":1e999999}',
+    "deeper than the stack": "[" * 100_000 + "]" * 100_000,
+    "deeper than allowed": '{"a":' * 40 + "1" + "}" * 40,
+    "a megabyte and one byte": b'{"a":"' + b"x" * (limits.MAX_PAYLOAD_BYTES + 1) + b'"}',
+    "a megabyte of brackets": b"[" * limits.MAX_PAYLOAD_BYTES,
+    "a megabyte of text": b"x" * limits.MAX_PAYLOAD_BYTES,
+}
+
+
+@pytest.mark.parametrize("payload", HOSTILE.values(), ids=HOSTILE.keys())
+@pytest.mark.parametrize("dialect", FAMILIES)
+def test_a_hostile_payload_is_refused_on_every_topic(dialect: Dialect, payload: str | bytes) -> None:
+    fleet = known(dialect)
+    for topic in topics(dialect):
+        for each in (payload, payload.encode() if isinstance(payload, str) else payload):
+            heard = reads_or_refuses(dialect, Message(topic, each), fleet)
+            assert not any(isinstance(item, DeviceReported) and item.facts.version for item in heard)
+
+
+@pytest.mark.parametrize("payload", HOSTILE.values(), ids=HOSTILE.keys())
+@pytest.mark.parametrize("dialect", FAMILIES)
+def test_a_hostile_announcement_finds_no_device(dialect: Dialect, payload: str | bytes) -> None:
+    assert reads_or_refuses(dialect, Message(announcement(dialect).topic, payload), Fleet()) == ()
+
+
+def places(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    """Every place in a document."""
+    yield path
+    children = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, child in children:
+        yield from places(child, (*path, key))
+
+
+def changed(document: Any, path: tuple[str | int, ...], value: Any) -> Any:
+    """The document with another value in one place."""
+    if not path:
+        return value
+    copy: Any = document.copy()
+    copy[path[0]] = changed(document[path[0]], path[1:], value)
+    return copy
+
+
+WRONG: list[Any] = [None, True, -1, 2**63, 1.5, "", "x", [], ["x"], {}, {"x": 1}, "x" * 10_000, "a\x00\x1b[31m\u202e"]
+
+
+def _json_messages(dialect: Dialect) -> list[tuple[str, Any]]:
+    found = [(each.topic, as_text(each)) for each in conversation(dialect)]
+    return [(topic, json.loads(payload)) for topic, payload in found if payload.startswith("{")]
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=lambda value: repr(value)[:20])
+@pytest.mark.parametrize("dialect", FAMILIES)
+def test_a_wrong_value_in_any_place_is_refused_or_harmless(dialect: Dialect, wrong: Any) -> None:
+    fleet = known(dialect)
+    for topic, document in _json_messages(dialect):
+        for path in places(document):
+            heard = reads_or_refuses(dialect, message(topic, changed(document, path, wrong)), fleet)
+            assert all(is_bounded(item) for item in heard)
+
+
+def is_bounded(item: DeviceInput) -> bool:
+    """Whether no text that is kept is long or holds control characters."""
+    texts = [getattr(item, "detail", ""), getattr(item, "device_id", "")]
+    if isinstance(item, DeviceReported):
+        facts = item.facts
+        texts += [facts.name, facts.manufacturer, facts.model, facts.hardware, facts.variant, facts.version, facts.mac]
+        texts += [*(facts.addresses or ()), *(facts.channel or {}).values(), *(facts.settings or {}).values()]
+    return all(len(text) <= limits.MAX_TEXT + 20 and text.isprintable() for text in texts if text)
+
+
+NAMES = {
+    "control characters": "a\x00b\x1b[31mc\nd",
+    "direction characters": "abc\u202edef\u2066",
+    "markdown": "[click](javascript:alert(1)) ![x](http://evil/x.png) **bold** `code` | <script>alert(1)</script>",
+    "ten thousand characters": "x" * 10_000,
+    "slashes and wildcards": "../+/#/$SYS/%prefix%/%topic%",
+    "a template": "{{ states('lock.door') }}",
+    "an emoji": "💡 Küche",
+}
+NAME_KEY = {"open": "name", "tasmota": "dn"}
+
+
+@pytest.mark.parametrize("name", NAMES.values(), ids=NAMES.keys())
+@pytest.mark.parametrize("dialect", FAMILIES)
+def test_a_hostile_name_is_one_short_line_and_leads_nowhere(dialect: Dialect, name: str) -> None:
+    plain = json.loads(announcement(dialect).payload)
+    told = message(announcement(dialect).topic, {**plain, NAME_KEY[dialect.name]: name})
+    (item,) = dialect.read(told, Fleet())
+    (honest,) = dialect.read(announcement(dialect), Fleet())
+    assert isinstance(item, DeviceReported)
+    assert isinstance(honest, DeviceReported)
+    assert item.facts.name is not None
+    assert is_bounded(item)
+    assert (item.device_id, item.facts.addresses, item.facts.channel) == (
+        honest.device_id,
+        honest.facts.addresses,
+        honest.facts.channel,
+    )
+
+
+ODD_TOPICS: list[Callable[[str], str]] = [
+    lambda topic: topic.replace("/", "//"),
+    lambda topic: f"/{topic}",
+    lambda topic: f"{topic}/",
+    lambda topic: topic.upper(),
+    lambda topic: topic.replace("plug-0a1b", "+").replace("tasmota_A1B2C3", "+").replace("8CAAB5A1B2C3", "+"),
+    lambda topic: topic.replace("plug-0a1b", "#").replace("tasmota_A1B2C3", "#").replace("8CAAB5A1B2C3", "#"),
+    lambda topic: topic.replace("plug-0a1b", "x" * 60_000).replace("8CAAB5A1B2C3", "A" * 60_000),
+    lambda topic: topic.replace("plug-0a1b", "a\x00b").replace("8CAAB5A1B2C3", "8CAAB5A1B2\x00\x00"),
+]
+
+
+@pytest.mark.parametrize("number", range(len(ODD_TOPICS)))
+@pytest.mark.parametrize("dialect", FAMILIES)
+def test_a_hostile_topic_finds_no_device(dialect: Dialect, number: int) -> None:
+    odd = ODD_TOPICS[number]
+    for told in conversation(dialect):
+        moved = replace(told, topic=odd(told.topic))
+        assert moved.topic == told.topic or reads_or_refuses(dialect, moved, Fleet()) == ()
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=300),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=20), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@pytest.mark.parametrize("dialect", FAMILIES)
+@given(data=st.data())
+def test_no_message_ever_raises_anything_but_bad_input(dialect: Dialect, data: st.DataObject) -> None:
+    topic, document = data.draw(st.sampled_from(_json_messages(dialect)))
+    path = data.draw(st.sampled_from(list(places(document))))
+    told = message(topic, changed(document, path, data.draw(json_values)), retained=data.draw(st.booleans()))
+    assert all(is_bounded(item) for item in reads_or_refuses(dialect, told, known(dialect)))
+
+
+@pytest.mark.parametrize("dialect", FAMILIES)
+@given(data=st.data())
+def test_no_bytes_ever_raise_anything_but_bad_input(dialect: Dialect, data: st.DataObject) -> None:
+    told = Message(data.draw(st.sampled_from(topics(dialect))), data.draw(st.binary(max_size=200)))
+    reads_or_refuses(dialect, told, known(dialect))
+
+
+@pytest.mark.parametrize("dialect", FAMILIES)
+@given(data=st.data())
+def test_whatever_a_device_announces_orders_stay_in_its_own_place(dialect: Dialect, data: st.DataObject) -> None:
+    """Hostile words in every member of an announcement: what can be ordered goes to one topic without wildcards."""
+    plain = json.loads(announcement(dialect).payload)
+    words = st.text("abc/+#$% \x00", max_size=12) | st.sampled_from(
+        ["%prefix%", "%topic%", "%id%/%hostname%", "fwhub/x"]
+    )
+    key = data.draw(st.sampled_from([key for key, value in plain.items() if isinstance(value, str)]))
+    told = message(announcement(dialect).topic, {**plain, key: data.draw(words)})
+    for item in reads_or_refuses(dialect, told, Fleet()):
+        assert isinstance(item, DeviceReported)
+        device = replace(Device(item.device_id, dialect.name), channel=item.facts.channel or {})
+        for command in dialect.query(device):
+            assert not re.search(r"[+#\s\x00]", command.topic)
+            assert not command.topic.startswith("$")
+            assert command.topic.startswith("fwhub/") == (dialect.name == "open")
