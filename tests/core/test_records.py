@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -77,11 +76,15 @@ def test_a_value_comes_back_as_it_was(value: Any) -> None:
     assert from_json(type(value), to_json(value)) == value
 
 
-def test_the_text_is_one_line_of_ascii_with_sorted_keys() -> None:
+def test_the_text_is_one_line_of_ascii() -> None:
     text = to_json(DEVICE)
     assert text.isascii()
     assert "\n" not in text
-    assert list(json.loads(text)) == sorted(json.loads(text))
+
+
+def test_a_mapping_keeps_its_order() -> None:
+    row = LedgerRow("f", digests={"b": "1", "a": "2"})
+    assert list(from_json(LedgerRow, to_json(row)).digests) == ["b", "a"]
 
 
 def test_a_time_of_another_zone_is_kept_as_utc() -> None:

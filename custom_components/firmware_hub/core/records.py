@@ -70,7 +70,7 @@ class _Dialect(Dialect):
 
 
 def _dumps(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"), sort_keys=True)
+    return json.dumps(value, separators=(",", ":"))
 
 
 _SHAPES: tuple[type[Record], ...] = (Device, Install, LedgerRow, AuditRow)
@@ -83,7 +83,7 @@ _DECODERS: dict[type[Record], JSONDecoder[Any]] = {
 
 
 def to_json(value: Record) -> str:
-    """Write a value as one line of ASCII JSON with sorted keys: equal values give equal text.
+    """Write a value as one line of ASCII JSON. Mappings keep their order: a ledger forgets its oldest lines first.
 
     Raises:
         RuntimeError: a time without a zone, which is our own fault.
