@@ -48,11 +48,11 @@ def missing_enumeration_texts(texts: Texts) -> Iterator[str]:
     for value in sorted(known.get("IssueKind", set()) - set(texts.get("issues", {}))):
         yield f"issues.{value}: IssueKind has no text"
     for where, states in mappings_named("state", texts):
-        for name, values in known.items():
-            shared = values & set(states)
-            if len(values) > 3 and 2 * len(shared) >= len(values):
-                for value in sorted(values - set(states)):
-                    yield f"{where}.{value}: {name} has no text"
+        # Two enumerations may share words: the list is about the one that it names most of.
+        name, values = max(known.items(), key=lambda item: len(item[1] & set(states)), default=("", set()))
+        if len(values) > 3 and 2 * len(values & set(states)) >= len(values):
+            for value in sorted(values - set(states)):
+                yield f"{where}.{value}: {name} has no text"
 
 
 def mappings_named(wanted: str, texts: Texts, where: str = "") -> Iterator[tuple[str, Texts]]:

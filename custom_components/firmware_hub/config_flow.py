@@ -1,0 +1,310 @@
+"""Setting up: the hub in one step, its options, and the owner's vendor feeds."""
+
+from collections.abc import Mapping
+from typing import Any, Final, override
+
+import voluptuous as vol
+from homeassistant.components import mqtt
+from homeassistant.config_entries import (
+    SOURCE_USER,
+    ConfigEntry,
+    ConfigFlow,
+    ConfigFlowResult,
+    ConfigSubentryFlow,
+    OptionsFlow,
+    SubentryFlowResult,
+)
+from homeassistant.const import Platform
+from homeassistant.core import callback
+from homeassistant.data_entry_flow import section
+from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers.selector import (
+    BooleanSelector,
+    EntitySelector,
+    EntitySelectorConfig,
+    EntityWithDeviceFilterSelectorConfig,
+    SelectSelector,
+    SelectSelectorConfig,
+    SelectSelectorMode,
+    TextSelector,
+    TextSelectorConfig,
+    TextSelectorType,
+)
+from homeassistant.helpers.service_info.mqtt import MqttServiceInfo
+
+from .config_values import BUILT_IN_FEEDS, DEFAULTS, enabled_key, mirror_key
+from .const import (
+    CONF_ANY_TIME,
+    CONF_KEYS,
+    CONF_PARALLEL_INSTALLS,
+    CONF_PAUSED,
+    CONF_PUBLIC_SOURCES,
+    CONF_SERVING,
+    CONF_SETTLE_MINUTES,
+    CONF_TITLE,
+    CONF_TRANSPORT,
+    CONF_URL,
+    CONF_VENDOR,
+    CONF_WEEKDAYS,
+    DOMAIN,
+    SUBENTRY_FEED,
+    TRANSPORT_HA_MQTT,
+    WEEKDAYS,
+)
+from .core.errors import HubError
+from .core.keys import fingerprint, read_keys
+from .entity import device_id_of, update_entity_id
+from .forms import number, serving_errors, serving_fields, serving_values, url_error, window_fields
+from .markdown import plain
+
+TITLE: Final = "Firmware Hub"
+_MAX_TEXT: Final = 100
+_MAX_PARALLEL: Final = 50
+_MAX_SETTLE_MINUTES: Final = 7 * 24 * 60
+
+
+class FirmwareHubConfigFlow(ConfigFlow, domain=DOMAIN):
+    """One step: which broker. Another broker than Home Assistant's own is a further step of this flow."""
+
+    VERSION = 1
+    MINOR_VERSION = 1
+
+    @override
+    async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Set up on Home Assistant's MQTT."""
+        await self._async_claim(TRANSPORT_HA_MQTT)
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            if await mqtt.async_wait_for_mqtt_client(self.hass):
+                return self._create(TRANSPORT_HA_MQTT)
+            errors["base"] = "mqtt_unavailable"
+        return self.async_show_form(step_id="user", data_schema=vol.Schema({}), errors=errors)
+
+    @override
+    async def async_step_mqtt(self, discovery_info: MqttServiceInfo) -> ConfigFlowResult:
+        """Be offered by Home Assistant because a device that the hub can keep current announced itself."""
+        await self._async_claim(TRANSPORT_HA_MQTT)
+        if not discovery_info.payload:
+            return self.async_abort(reason="invalid_discovery_info")
+        return await self.async_step_confirm()
+
+    async def async_step_confirm(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask whether the offer is welcome."""
+        if user_input is not None:
+            return self._create(TRANSPORT_HA_MQTT)
+        self._set_confirm_only()
+        return self.async_show_form(step_id="confirm")
+
+    async def _async_claim(self, transport: str) -> None:
+        await self.async_set_unique_id(transport)
+        self._abort_if_unique_id_configured(reload_on_update=False)
+
+    @callback
+    def _create(self, transport: str) -> ConfigFlowResult:
+        return self.async_create_entry(title=TITLE, data={CONF_TRANSPORT: transport})
+
+    @staticmethod
+    @callback
+    @override
+    def async_get_options_flow(config_entry: ConfigEntry) -> FirmwareHubOptionsFlow:
+        """Return the flow of the options."""
+        return FirmwareHubOptionsFlow()
+
+    @classmethod
+    @callback
+    @override
+    def async_get_supported_subentry_types(cls, config_entry: ConfigEntry) -> dict[str, type[ConfigSubentryFlow]]:
+        """Return what can be added to an entry."""
+        return {SUBENTRY_FEED: FeedSubentryFlow}
+
+
+class FirmwareHubOptionsFlow(OptionsFlow):
+    """The owner's settings; the entry's update listener applies them in place."""
+
+    async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Show and take the settings."""
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            errors = _option_errors(user_input)
+            if not errors:
+                return self.async_create_entry(data=self._stored(user_input))
+        options = self.config_entry.options
+        before = user_input or {**options, CONF_ANY_TIME: self._entity_ids(options.get(CONF_ANY_TIME, ()))}
+        return self.async_show_form(step_id="init", data_schema=self._schema(before), errors=errors)
+
+    def _schema(self, before: Mapping[str, Any]) -> vol.Schema:
+        settle = int(DEFAULTS.pilot_settle.total_seconds() // 60)
+        return vol.Schema(
+            {
+                **window_fields(before),
+                vol.Required(CONF_WEEKDAYS, default=before.get(CONF_WEEKDAYS, list(WEEKDAYS))): _WEEKDAYS,
+                vol.Required(
+                    CONF_PARALLEL_INSTALLS, default=before.get(CONF_PARALLEL_INSTALLS, DEFAULTS.parallel_installs)
+                ): number(1, _MAX_PARALLEL),
+                vol.Required(CONF_SETTLE_MINUTES, default=before.get(CONF_SETTLE_MINUTES, settle)): number(
+                    0, _MAX_SETTLE_MINUTES, "min"
+                ),
+                vol.Optional(CONF_ANY_TIME, default=before.get(CONF_ANY_TIME, [])): _UPDATE_ENTITIES,
+                vol.Required(CONF_PUBLIC_SOURCES): section(
+                    vol.Schema(_source_fields(before.get(CONF_PUBLIC_SOURCES, {}))), {"collapsed": True}
+                ),
+                vol.Required(CONF_SERVING): section(
+                    vol.Schema(serving_fields(before.get(CONF_SERVING, {}))), {"collapsed": True}
+                ),
+            }
+        )
+
+    def _entity_ids(self, device_ids: list[str]) -> list[str]:
+        """Return the update entities of devices."""
+        found = (update_entity_id(self.hass, self.config_entry.entry_id, device_id) for device_id in device_ids)
+        return [entity_id for entity_id in found if entity_id is not None]
+
+    def _device_ids(self, entity_ids: list[str]) -> list[str]:
+        """Return the devices of the chosen entities; a chosen device that has no entity just now stays chosen."""
+        entry = self.config_entry
+        before = entry.options.get(CONF_ANY_TIME, ())
+        chosen = {item for item in before if update_entity_id(self.hass, entry.entry_id, item) is None}
+        for entity_id in entity_ids:
+            entity = er.async_get(self.hass).async_get(entity_id)
+            if entity is not None and entity.config_entry_id == entry.entry_id and (found := device_id_of(entity)):
+                chosen.add(found)
+        return sorted(chosen)
+
+    def _stored(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            **given,
+            CONF_PARALLEL_INSTALLS: int(given[CONF_PARALLEL_INSTALLS]),
+            CONF_SETTLE_MINUTES: int(given[CONF_SETTLE_MINUTES]),
+            CONF_ANY_TIME: self._device_ids(given.get(CONF_ANY_TIME, [])),
+            CONF_SERVING: serving_values(given[CONF_SERVING]),
+            CONF_PAUSED: self.config_entry.options.get(CONF_PAUSED, False),
+        }
+
+
+_WEEKDAYS: Final = SelectSelector(
+    SelectSelectorConfig(
+        options=list(WEEKDAYS), multiple=True, mode=SelectSelectorMode.LIST, translation_key=CONF_WEEKDAYS
+    )
+)
+_UPDATE_ENTITIES: Final = EntitySelector(
+    EntitySelectorConfig(
+        filter=EntityWithDeviceFilterSelectorConfig(integration=DOMAIN, domain=Platform.UPDATE), multiple=True
+    )
+)
+_URL: Final = TextSelector(TextSelectorConfig(type=TextSelectorType.URL))
+_KEYS: Final = TextSelector(TextSelectorConfig(multiline=True))
+
+
+def _source_fields(before: Mapping[str, Any]) -> dict[Any, Any]:
+    fields: dict[Any, Any] = {}
+    for feed in BUILT_IN_FEEDS:
+        enabled, mirror = enabled_key(feed), mirror_key(feed)
+        fields[vol.Required(enabled, default=before.get(enabled, feed.enabled))] = BooleanSelector()
+        fields[vol.Optional(mirror, description={"suggested_value": before.get(mirror, "")})] = _URL
+    return fields
+
+
+def _option_errors(given: Mapping[str, Any]) -> dict[str, str]:
+    errors: dict[str, str] = {}
+    if not given[CONF_WEEKDAYS]:
+        errors[CONF_WEEKDAYS] = "no_weekday"
+    mirrors = (given[CONF_PUBLIC_SOURCES].get(mirror_key(feed), "") for feed in BUILT_IN_FEEDS)
+    for fault in (url_error(url) for url in mirrors if url):
+        if fault is not None:
+            errors[CONF_PUBLIC_SOURCES] = fault
+    if serving_errors(given[CONF_SERVING]):
+        errors[CONF_SERVING] = "not_an_address"
+    return errors
+
+
+class FeedSubentryFlow(ConfigSubentryFlow):
+    """A vendor's signed feed: where it is and whose keys it must be signed with."""
+
+    def __init__(self) -> None:
+        self._data: dict[str, Any] = {}
+
+    async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
+        """Add a feed."""
+        return await self._async_ask("user", user_input, {})
+
+    async def async_step_reconfigure(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
+        """Change a feed."""
+        subentry = self._get_reconfigure_subentry()
+        before = {**subentry.data, CONF_TITLE: subentry.title, CONF_KEYS: _keys_text(subentry.data[CONF_KEYS])}
+        return await self._async_ask("reconfigure", user_input, before)
+
+    async def async_step_confirm(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
+        """Show the keys' fingerprints, so that the owner can compare them with what the vendor says."""
+        if user_input is None:
+            prints = "\n".join(f"- `{fingerprint(key)}`" for key in self._data[CONF_KEYS])
+            return self.async_show_form(
+                step_id="confirm",
+                data_schema=vol.Schema({}),
+                description_placeholders={"fingerprints": prints, "vendor": plain(self._data[CONF_VENDOR])},
+            )
+        title = self._data.pop(CONF_TITLE)
+        if self.source == SOURCE_USER:
+            return self.async_create_entry(title=title, data=self._data, unique_id=self._data[CONF_URL])
+        return self.async_update_and_abort(
+            self._get_entry(),
+            self._get_reconfigure_subentry(),
+            title=title,
+            data=self._data,
+            unique_id=self._data[CONF_URL],
+        )
+
+    async def _async_ask(
+        self, step_id: str, user_input: dict[str, Any] | None, before: Mapping[str, Any]
+    ) -> SubentryFlowResult:
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            errors = self._take(user_input)
+            if not errors:
+                return await self.async_step_confirm()
+        return self.async_show_form(step_id=step_id, data_schema=_feed_schema(user_input or before), errors=errors)
+
+    def _take(self, given: Mapping[str, Any]) -> dict[str, str]:
+        """Keep what was given if all of it is right; return what is wrong."""
+        errors: dict[str, str] = {}
+        url, vendor = given[CONF_URL].strip(), given[CONF_VENDOR].strip()
+        keys: tuple[str, ...] = ()
+        if (fault := url_error(url)) is not None:
+            errors[CONF_URL] = fault
+        elif url in self._other_urls():
+            errors[CONF_URL] = "already_added"
+        if not vendor or len(vendor) > _MAX_TEXT:
+            errors[CONF_VENDOR] = "no_vendor"
+        try:
+            keys = read_keys(given[CONF_KEYS])
+        except HubError as error:
+            errors[CONF_KEYS] = f"key_{error.reason}"
+        title = given.get(CONF_TITLE, "").strip()[:_MAX_TEXT] or vendor
+        self._data = {CONF_TITLE: title, CONF_URL: url, CONF_VENDOR: vendor, CONF_KEYS: list(keys)}
+        return errors
+
+    def _other_urls(self) -> set[str]:
+        changed = None if self.source == SOURCE_USER else self._get_reconfigure_subentry().subentry_id
+        return {
+            subentry.data[CONF_URL]
+            for subentry in self._get_entry().subentries.values()
+            if subentry.subentry_type == SUBENTRY_FEED and subentry.subentry_id != changed
+        }
+
+
+def _keys_text(keys: list[str]) -> str:
+    """Return stored keys as one text that can be pasted again."""
+    return f"[{', '.join(keys)}]"
+
+
+def _feed_schema(before: Mapping[str, Any]) -> vol.Schema:
+    def field(key: str, marker: type[vol.Marker] = vol.Required) -> vol.Marker:
+        return marker(key, description={"suggested_value": before.get(key, "")})
+
+    return vol.Schema(
+        {
+            field(CONF_URL): _URL,
+            field(CONF_VENDOR): TextSelector(),
+            field(CONF_KEYS): _KEYS,
+            field(CONF_TITLE, vol.Optional): TextSelector(),
+        }
+    )

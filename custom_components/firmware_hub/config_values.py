@@ -1,0 +1,110 @@
+"""What the owner set, read from the config entry into the words of the core."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import time, timedelta
+from typing import Any, Final
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import HomeAssistant
+from homeassistant.util import dt as dt_util, slugify
+
+from .const import (
+    CONF_ADDRESS,
+    CONF_ANY_TIME,
+    CONF_KEYS,
+    CONF_PARALLEL_INSTALLS,
+    CONF_PAUSED,
+    CONF_PORT,
+    CONF_PUBLIC_SOURCES,
+    CONF_SERVING,
+    CONF_SETTLE_MINUTES,
+    CONF_URL,
+    CONF_VENDOR,
+    CONF_WEEKDAYS,
+    CONF_WINDOW_END,
+    CONF_WINDOW_START,
+    SUBENTRY_FEED,
+    WEEKDAYS,
+)
+from .core.model import Feed, Trust
+from .core.settings import Settings
+from .sources.github_releases import TASMOTA_FEED
+from .sources.signed_manifest import SignedManifestSource
+
+BUILT_IN_FEEDS: Final = (TASMOTA_FEED,)
+"""Public sources that work without set-up (design section 5.3)."""
+
+DEFAULTS: Final = Settings()
+
+
+def enabled_key(feed: Feed) -> str:
+    """Return the option that switches a built-in feed on or off."""
+    return f"{slugify(feed.id)}_enabled"
+
+
+def mirror_key(feed: Feed) -> str:
+    """Return the option that holds the address of a built-in feed's mirror."""
+    return f"{slugify(feed.id)}_mirror"
+
+
+def settings_from_entry(hass: HomeAssistant, entry: ConfigEntry[Any]) -> Settings:
+    """Return the owner's settings, with the defaults for what was never set."""
+    options = entry.options
+    minutes = options.get(CONF_SETTLE_MINUTES)
+    return Settings(
+        zone=dt_util.get_time_zone(hass.config.time_zone) or dt_util.UTC,
+        window_start=_wall_time(options.get(CONF_WINDOW_START), DEFAULTS.window_start),
+        window_end=_wall_time(options.get(CONF_WINDOW_END), DEFAULTS.window_end),
+        weekdays=frozenset(WEEKDAYS.index(day) for day in options.get(CONF_WEEKDAYS, WEEKDAYS)),
+        parallel_installs=int(options.get(CONF_PARALLEL_INSTALLS, DEFAULTS.parallel_installs)),
+        pilot_settle=DEFAULTS.pilot_settle if minutes is None else timedelta(minutes=int(minutes)),
+        paused=bool(options.get(CONF_PAUSED, False)),
+        any_time=frozenset(options.get(CONF_ANY_TIME, ())),
+    )
+
+
+def feeds_from_entry(entry: ConfigEntry[Any]) -> tuple[Feed, ...]:
+    """Return the built-in feeds as the owner bent them, and the owner's own."""
+    own = (
+        feed_from_data(subentry.subentry_id, subentry.title, subentry.data)
+        for subentry in entry.subentries.values()
+        if subentry.subentry_type == SUBENTRY_FEED
+    )
+    return (*built_in_feeds(entry.options), *own)
+
+
+def built_in_feeds(options: Mapping[str, Any]) -> tuple[Feed, ...]:
+    """Return the built-in feeds with their switches and mirrors applied."""
+    chosen: Mapping[str, Any] = options.get(CONF_PUBLIC_SOURCES, {})
+    return tuple(
+        replace(
+            feed,
+            url=str(chosen.get(mirror_key(feed)) or feed.url),
+            enabled=bool(chosen.get(enabled_key(feed), feed.enabled)),
+        )
+        for feed in BUILT_IN_FEEDS
+    )
+
+
+def feed_from_data(feed_id: str, title: str, data: Mapping[str, Any]) -> Feed:
+    """Return the feed of a subentry."""
+    return Feed(
+        id=feed_id,
+        source=SignedManifestSource().name,
+        title=title,
+        url=data[CONF_URL],
+        trust=Trust.SIGNED,
+        vendor=data[CONF_VENDOR],
+        keys=tuple(data[CONF_KEYS]),
+    )
+
+
+def serving_address(entry: ConfigEntry[Any]) -> tuple[str, int]:
+    """Return the address and port under which devices fetch artifacts; empty and 0 where the hub finds them itself."""
+    serving: Mapping[str, Any] = entry.options.get(CONF_SERVING, {})
+    return str(serving.get(CONF_ADDRESS, "")), int(serving.get(CONF_PORT, 0))
+
+
+def _wall_time(text: str | None, default: time) -> time:
+    return default if text is None else dt_util.parse_time(text) or default
