@@ -356,6 +356,12 @@ def test_status11_says_how_the_device_is(fleet: Fleet) -> None:
     assert TASMOTA.read(told("STATUS11", status), fleet) == (HealthReported(ID, rssi_dbm=-61, uptime_s=11),)
 
 
+@pytest.mark.parametrize(("told_percent", "percent"), [(0, 0), (31, 31), (100, 100), (101, None)])
+def test_status11_says_how_full_the_battery_is(fleet: Fleet, told_percent: int, percent: int | None) -> None:
+    status = told("STATUS11", {"StatusSTS": {"BatteryPercentage": told_percent}})
+    assert TASMOTA.read(status, fleet) == (HealthReported(ID, battery_percent=percent),)
+
+
 def test_status11_of_a_wired_device_has_no_signal(fleet: Fleet) -> None:
     assert TASMOTA.read(told("STATUS11", {"StatusSTS": {}}), fleet) == (HealthReported(ID),)
 
@@ -471,6 +477,11 @@ def test_firmware_of_2019_is_understood() -> None:
 
 def test_a_query_asks_for_the_version_last(basic: Device) -> None:
     assert TASMOTA.query(basic) == tuple(Outgoing(f"cmnd/{T}/STATUS", number) for number in ("1", "4", "2"))
+
+
+def test_a_device_with_a_battery_is_asked_for_it_too() -> None:
+    fleet = fleet_of(TASMOTA, *fixture("tasmota", "d1_mini_deep_sleep-14.5.0.3"))
+    assert [each.payload for each in TASMOTA.query(only_device(fleet))] == ["1", "4", "11", "2"]
 
 
 def test_an_install_is_one_message(basic: Device) -> None:

@@ -116,6 +116,16 @@ def uptime(parameters: Object) -> int | None:
     return ((days * 24 + hours) * 60 + minutes) * 60 + rest
 
 
+def battery(status: Object) -> int | None:
+    """Read the charge out of ``STATUS11``, in per cent; ``None`` for 101, which says that there is no battery.
+
+    Raises:
+        BadInput: it is no such number.
+    """
+    percent = status.optional_integer("BatteryPercentage", 0, 101)
+    return None if percent == 101 else percent
+
+
 def free_space(memory: Object, device: Device) -> DeviceFacts | None:
     """Read the space for a new image out of ``STATUS4``, in bytes; ``None`` while the chip is not known.
 

@@ -37,8 +37,10 @@ _MAX_URL = 100  # characters; longer answers do not fit the device's buffer (dia
 # What may stand in an address inside a Backlog: no white space and no ";", which end a command, no brackets, which
 # group commands, no "%", which the firmware fills in.
 _URL = re.compile(r"http://[A-Za-z0-9._~:/\-]+", re.ASCII)
-# The order matters: the version comes last, because it is what the hub waits for before it sends an install.
+# Settings, memory, version. The order matters: the version comes last, because it is what the hub waits for before it
+# sends an install. A battery is asked for only where there is one.
 _QUESTIONS = ("1", "4", "2")
+_QUESTIONS_WITH_BATTERY = ("1", "4", "11", "2")
 _BUILD_DEFAULT = "1"  # "OtaUrl 1" goes back to the address that the image was built with
 _NAME = "tasmota"
 
@@ -97,9 +99,10 @@ class TasmotaDialect:
         return reader(_Heard(message, device, address, book)) if device else ()
 
     def query(self, device: Device) -> tuple[Outgoing, ...]:
-        """Ask for settings, memory and version: three short messages, and three answers. Never raises."""
+        """Ask for settings, memory, battery and version: a short message and an answer each. Never raises."""
+        questions = _QUESTIONS_WITH_BATTERY if device.battery_powered else _QUESTIONS
         prefixes = [device.channel.get(key) for key in ("command", "other_command")]
-        return tuple(Outgoing(f"{prefix}STATUS", number) for prefix in prefixes if prefix for number in _QUESTIONS)
+        return tuple(Outgoing(f"{prefix}STATUS", number) for prefix in prefixes if prefix for number in questions)
 
     def serve_as(self, release: Release) -> Mapping[str, Artifact]:
         """Name the files so that a device finds the helper by itself. Never raises.
@@ -274,9 +277,14 @@ def _read_status4(heard: _Heard) -> tuple[DeviceInput, ...]:
 def _read_status11(heard: _Heard) -> tuple[DeviceInput, ...]:
     status = read_object(heard.message.payload).object("StatusSTS")
     wifi = status.optional_object("Wifi")
-    rssi = wifi.optional_integer("Signal", -200, 50) if wifi else None
-    uptime = answers.uptime(status)
-    return (HealthReported(heard.device.id, rssi_dbm=rssi, uptime_s=uptime, retained=heard.message.retained),)
+    health = HealthReported(
+        heard.device.id,
+        battery_percent=answers.battery(status),
+        rssi_dbm=wifi.optional_integer("Signal", -200, 50) if wifi else None,
+        uptime_s=answers.uptime(status),
+        retained=heard.message.retained,
+    )
+    return (health,)
 
 
 def _read_result(heard: _Heard) -> tuple[DeviceInput, ...]:
