@@ -17,6 +17,9 @@ MAX_URL = 2048  # characters
 MAX_NOTES = 16_384  # characters of release notes kept for one release
 MAX_SUMMARY = 255  # characters, Home Assistant's own cut
 MAX_MANIFEST_BYTES = 5_000_000  # python-tuf's bound for targets metadata
+MAX_INDEX_BYTES = (
+    16_000_000  # of a public index; GitHub's list of ten Tasmota releases is about 4 MB, most of it unread
+)
 MAX_RELEASES = 5_000  # in one manifest
 MAX_ARTIFACTS = 8  # of one release
 MAX_ARTIFACT_BYTES = 128 * 1024 * 1024  # the largest public device image known is 62 MB (a gateway)
@@ -24,6 +27,9 @@ MAX_JWS_HEADER = 8_192  # bytes; a header names an algorithm and a key
 MAX_KEYS = 16  # pinned for one feed, or pasted at once
 MAX_KEY_TEXT = 65_536  # characters of what a person pastes as keys
 MAX_RSA_BITS = 8_192  # the work of a check grows with the square
+MAX_MODELS = 100  # models, or hardware revisions, of one release
+MAX_FILE_NAME = 100  # characters of an artifact's name, which stands in the address that a device fetches
+MAX_INSTALL_MINUTES = 1_440
 MAX_LEDGER_TAIL = 2_000  # releases and models that a feed's ledger remembers beyond those of its present manifest
 MAX_SKIPPED_NOTES = 20  # releases whose notes one offer carries, within MAX_NOTES characters together
 MAX_LIST = 1_000  # entries of any other foreign list

@@ -88,11 +88,10 @@ class Catalogue:
         if current is not None and current.version == version:
             return current
         fitting = self._fitting(key)
+        exact = [entry for entry in fitting if entry.release.version == version]
         newer = [entry for entry in fitting if _order(entry.release, key) is Order.NEWER]
-        ahead = [
-            entry for entry in newer if entry.release.version == version and _in_window(entry.release, key.version)
-        ]
-        back = [entry for entry in fitting if entry.release.version == version and _permits(fitting, key, entry)]
+        ahead = [entry for entry in exact if _is_ahead(entry.release, key)]
+        back = [entry for entry in exact if _permits(fitting, key, entry)]
         only = _single(ahead or back)
         return None if only is None else _as_offer(only, newer)
 
@@ -221,6 +220,10 @@ def _in_window(release: Release, running: str) -> bool:
     low, high, scheme = release.match.min_version, release.match.max_version, release.version_scheme
     late_enough = not low or compare(running, low, scheme) in (Order.SAME, Order.NEWER)
     return late_enough and (not high or compare(running, high, scheme) in (Order.SAME, Order.OLDER))
+
+
+def _is_ahead(release: Release, key: FitKey) -> bool:
+    return _order(release, key) is Order.NEWER and _in_window(release, key.version)
 
 
 def _permits(fitting: Iterable[_Entry], key: FitKey, target: _Entry) -> bool:

@@ -56,7 +56,7 @@ def verify(raw: bytes, keys: tuple[str, ...]) -> VerifiedBytes:
             ``BAD_SIGNATURE`` if it should be by a pinned key and is not; ``WEAK_KEY`` for a pinned key of no strength.
     """
     raw = raw.removesuffix(b"\n").removesuffix(b"\r")
-    _check_size(raw)
+    _check_size(raw, limits.MAX_MANIFEST_BYTES)
     header = _header(raw)
     algorithm, claimed = header.text("alg"), header.text("kid", "")
     pinned = [pinned_key(key) for key in keys]
@@ -79,13 +79,13 @@ def accept(raw: bytes, trust: Trust) -> VerifiedBytes:
     """
     if trust is Trust.SIGNED:
         raise RuntimeError("signed bytes must be verified")
-    _check_size(raw)
+    _check_size(raw, limits.MAX_INDEX_BYTES)
     return VerifiedBytes(raw, trust, "", hashlib.sha256(raw).hexdigest())
 
 
-def _check_size(raw: bytes) -> None:
-    if len(raw) > limits.MAX_MANIFEST_BYTES:
-        raise BadInput(Reason.TOO_LARGE, f"more than {limits.MAX_MANIFEST_BYTES} bytes", path=ROOT)
+def _check_size(raw: bytes, max_bytes: int) -> None:
+    if len(raw) > max_bytes:
+        raise BadInput(Reason.TOO_LARGE, f"more than {max_bytes} bytes", path=ROOT)
 
 
 def _header(raw: bytes) -> Object:
