@@ -170,8 +170,10 @@ class Executor:
         self._report(i.AddressChecked(reachable, address))
 
     async def _async_issue(self, effect: e.RaiseIssue | e.ClearIssue) -> None:
-        write = issues.raise_issue if isinstance(effect, e.RaiseIssue) else issues.clear_issue
-        write(self._hass, self._entry, effect)
+        if isinstance(effect, e.RaiseIssue):
+            issues.raise_issue(self._hass, self._entry, effect)
+        else:
+            issues.clear_issue(self._hass, self._entry, effect)
 
     async def _async_start_manifest(self, effect: e.FetchManifest) -> None:
         self._spawn(self._async_fetch_manifest(effect.feed_id), f"fetch {effect.feed_id}")
