@@ -18,7 +18,7 @@ MAX_NOTES = 16_384  # characters of release notes kept for one release
 MAX_SUMMARY = 255  # characters, Home Assistant's own cut
 MAX_MANIFEST_BYTES = 5_000_000  # python-tuf's bound for targets metadata
 MAX_INDEX_BYTES = (
-    16_000_000  # of a public index; GitHub's list of ten Tasmota releases is about 4 MB, most of it unread
+    16_000_000  # of a public index; GitHub's list of ten Tasmota releases is about 4 MB, mostly unread
 )
 MAX_RELEASES = 5_000  # in one manifest
 MAX_ARTIFACTS = 8  # of one release

@@ -1,8 +1,8 @@
-"""Releases on GitHub whose files are Tasmota images, and Tasmota's own as the built-in public feed (design section 5.3).
+"""Releases on GitHub whose files are Tasmota images; Tasmota's own are a built-in public feed (design section 5.3).
 
 GitHub's list of releases of any repository is read (GitHub REST API, "Releases"). Which device a file is for is known
-from its name alone, by Tasmota's own names (``core/chips.py``); a file of another name makes no release. The digest that
-GitHub states proves the transfer and nothing more: trust level ``digest``.
+from its name alone, by Tasmota's own names (``core/chips.py``); a file of another name makes no release. The digest
+that GitHub states proves the transfer and nothing more: trust level ``digest``.
 
 Left out: drafts, pre-releases, tags that are no version, and files that are not wholly there. A file without a digest
 (GitHub computes them since June 2025) is kept without one: it is shown and never installed.

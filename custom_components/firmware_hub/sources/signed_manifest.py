@@ -1,8 +1,8 @@
 """The signed manifest of a vendor or maker, ``firmware-manifest/1`` (design section 5.1).
 
-Its JSON Schema is ``docs/schemas/firmware-manifest-1.schema.json``; schema and reader agree on the same fixtures. Unknown
-members are ignored, so that a later edition can add to it, but never inside ``match``: what narrows a release there and
-is not understood would widen it (invariant 4). For the same reason nothing in ``match`` may be empty.
+Its JSON Schema is ``docs/schemas/firmware-manifest-1.schema.json``; schema and reader agree on the same fixtures.
+Unknown members are ignored, so that a later edition can add to it, but never inside ``match``: what narrows a release
+there and is not understood would widen it (invariant 4). For the same reason nothing in ``match`` may be empty.
 """
 
 from __future__ import annotations
