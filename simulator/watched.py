@@ -14,12 +14,19 @@ class Watched:
         """Begin with nobody waiting."""
         self.crash: BaseException | None = None
         self._waiting: set[asyncio.Future[None]] = set()
+        self._listeners: list[Callable[[], None]] = []
+
+    def on_change(self, listener: Callable[[], None]) -> None:
+        """Call this at every change."""
+        self._listeners.append(listener)
 
     def _changed(self) -> None:
         """Let everybody who waits look again."""
         for future in self._waiting:
             if not future.done():
                 future.set_result(None)
+        for listener in self._listeners:
+            listener()
 
     async def wait_for(self, fact: Callable[[Self], object], timeout: float = 10.0) -> None:  # noqa: ASYNC109
         """Return as soon as ``fact(self)`` is true.

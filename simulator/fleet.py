@@ -1,0 +1,148 @@
+"""Many simulated devices at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from types import TracebackType
+from typing import Any, Self, override
+
+import aiohttp
+
+from simulator.devices.base import SimulatedDevice
+from simulator.devices.open import OpenDevice
+from simulator.devices.tasmota import TasmotaDevice
+from simulator.images import Image
+from simulator.link import Link, OwnLink, Switchboard
+from simulator.watched import Watched
+
+type Call = Callable[[], Awaitable[None]]
+
+AT_ONCE = 50
+"""Devices that are switched on at the same time."""
+PLUG = Image("Acme", "PLUG-S1", "1.0.0", hardware="rev2")
+TASMOTA = Image("Tasmota", "ESP32", "14.6.0", variant="tasmota32")
+
+
+class Fleet(Watched):
+    """Devices of all families on one broker, started and stopped together.
+
+    By default each has a connection of its own with a real last will. ``shared`` puts all of them on one connection,
+    which is what thousands need; the wills are then published by the fleet. Everything else stays the same, down to
+    the downloads.
+    """
+
+    def __init__(self, host: str, port: int, *, speed: float = 1.0, shared: bool = False) -> None:
+        """Remember where the broker is; no device exists yet."""
+        super().__init__()
+        self.devices: dict[str, SimulatedDevice] = {}
+        self.speed = speed
+        self._host, self._port = host, port
+        self._board = Switchboard(host, port) if shared else None
+        self._session: aiohttp.ClientSession | None = None
+
+    @override
+    def __repr__(self) -> str:
+        return f"<Fleet of {len(self.devices)}: {dict(self.states())}>"
+
+    # --- making devices ----------------------------------------------------------------------------------------------
+
+    def open(self, name: str, image: Image = PLUG, **options: Any) -> OpenDevice:
+        """Add a device of the open protocol; ``options`` are those of ``OpenDevice``. It is started with the fleet."""
+        defaults: dict[str, Any] = {"mac": _mac(len(self.devices)), "speed": self.speed}
+        device = OpenDevice(name=name, image=image, link=self._link(), **defaults | options)
+        self._add(device)
+        return device
+
+    def tasmota(self, name: str, image: Image = TASMOTA, **options: Any) -> TasmotaDevice:
+        """Add a Tasmota device; ``options`` are those of ``TasmotaDevice``. It is started with the fleet."""
+        defaults: dict[str, Any] = {"mac": _mac(len(self.devices)), "speed": self.speed}
+        device = TasmotaDevice(name=name, image=image, link=self._link(), **defaults | options)
+        self._add(device)
+        return device
+
+    def __getitem__(self, name: str) -> SimulatedDevice:
+        """Return a device by its name."""
+        return self.devices[name]
+
+    def _add(self, device: SimulatedDevice) -> None:
+        if device.name in self.devices:
+            raise ValueError(f"there is a {device.name} already")
+        self.devices[device.name] = device
+        device.on_change(self._changed)
+
+    def _link(self) -> Link:
+        return self._board.link() if self._board else OwnLink(self._host, self._port)
+
+    # --- being switched on and off -----------------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        """Switch everything on that was added so far."""
+        self._session = aiohttp.ClientSession()
+        if self._board is not None:
+            await self._board.__aenter__()
+        await self.start(self.devices.values())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Switch everything off."""
+        try:
+            await _in_parallel([device.stop for device in self.devices.values()])
+        finally:
+            if self._board is not None:
+                await self._board.__aexit__(kind, error, trace)
+            if self._session is not None:
+                await self._session.close()
+
+    async def start(self, devices: Iterable[SimulatedDevice]) -> None:
+        """Switch on devices that were added later."""
+        chosen = list(devices)
+        for device in chosen:
+            device.session = self._session
+        await _in_parallel([device.start for device in chosen])
+
+    # --- counting ----------------------------------------------------------------------------------------------------
+
+    def states(self) -> Counter[str]:
+        """How many devices are in which state."""
+        return Counter(str(device.state) for device in self.devices.values())
+
+    def versions(self) -> Counter[str]:
+        """How many devices run which version."""
+        return Counter(device.version for device in self.devices.values())
+
+    def commands(self) -> dict[str, list[str]]:
+        """The attempts that each device was ordered, in order; devices that got none are left out."""
+        return {
+            name: [command.attempt for command in device.record.commands]
+            for name, device in self.devices.items()
+            if device.record.commands
+        }
+
+    def late_commands(self) -> list[str]:
+        """Names of the devices that got a command after its ``not_after``, once for each."""
+        return [name for name, device in self.devices.items() for _ in device.record.late_commands]
+
+    def duplicate_commands(self) -> list[str]:
+        """Names of the devices that got one attempt more than once, once for each repetition."""
+        return [name for name, device in self.devices.items() for _ in device.record.duplicate_commands]
+
+
+def _mac(number: int) -> str:
+    digits = f"02005E{number:06X}"
+    return ":".join(digits[start : start + 2] for start in range(0, 12, 2))
+
+
+async def _in_parallel(calls: Sequence[Call]) -> None:
+    gate = asyncio.Semaphore(AT_ONCE)
+
+    async def one(call: Call) -> None:
+        async with gate:
+            await call()
+
+    results = await asyncio.gather(*(one(call) for call in calls), return_exceptions=True)
+    if faults := [result for result in results if isinstance(result, BaseException)]:
+        raise faults[0]
