@@ -3,8 +3,6 @@
 import asyncio
 import errno
 import sqlite3
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +12,7 @@ from custom_components.firmware_hub.core.errors import OutsideFailed, Reason
 from custom_components.firmware_hub.store import Store
 from custom_components.firmware_hub.store_schema import failure
 
-ROOT = Path(__file__).resolve().parents[2]
+from .child import SMALL_DISK, run_child
 
 _CHILD = """
 import asyncio, os, sys
@@ -46,19 +44,6 @@ async def fill(store):
 """
 
 
-def run_child(program: str, path: Path) -> list[str]:
-    done = subprocess.run(
-        [sys.executable, "-c", _CHILD + program, str(path)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.split()
-
-
 async def _devices(path: Path) -> int:
     store = await Store.async_open(path)
     found = await store.async_load()
@@ -79,7 +64,7 @@ async def main():
     os._exit(0)
 asyncio.run(main())
 """
-    number, reason = await asyncio.to_thread(run_child, _LIMIT + _FILL + program, path)
+    number, reason = await asyncio.to_thread(run_child, _CHILD + _LIMIT + _FILL + program, path)
     assert reason == Reason.DISK_FAILED
     assert await _devices(path) == int(number) - 1
 
@@ -96,7 +81,7 @@ async def main():
     await store.async_close()
 asyncio.run(main())
 """
-    assert await asyncio.to_thread(run_child, _LIMIT + _FILL + program, path) == ["True"]
+    assert await asyncio.to_thread(run_child, _CHILD + _LIMIT + _FILL + program, path) == ["True"]
     store = await Store.async_open(path)
     assert (await store.async_load()).meta == {"room": "again"}
     await store.async_close()
@@ -114,28 +99,8 @@ async def main():
     await store.async_close()
 asyncio.run(main())
 """
-    found = await asyncio.to_thread(run_child, _LIMIT + program, path)
+    found = await asyncio.to_thread(run_child, _CHILD + _LIMIT + program, path)
     assert found == ["ok", "ok", "ok", "disk_failed", "ok", "ok"]
-
-
-_SMALL_DISK = """
-import subprocess
-def own_namespace():
-    ids = os.getuid(), os.getgid()
-    flags = os.CLONE_NEWNS if ids[0] == 0 else os.CLONE_NEWNS | os.CLONE_NEWUSER
-    os.unshare(flags)
-    if ids[0]:
-        Path("/proc/self/setgroups").write_text("deny")
-        Path("/proc/self/uid_map").write_text(f"0 {ids[0]} 1")
-        Path("/proc/self/gid_map").write_text(f"0 {ids[1]} 1")
-    subprocess.run(["mount", "--make-rprivate", "/"], check=True)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=600k", "none", str(path.parent)], check=True)
-try:
-    own_namespace()
-except (OSError, subprocess.CalledProcessError) as error:
-    print("no-own-disk", type(error).__name__)
-    raise SystemExit
-"""
 
 
 async def test_a_full_disk_is_called_full(path: Path) -> None:
@@ -148,7 +113,8 @@ async def main():
     os._exit(0)
 asyncio.run(main())
 """
-    found = await asyncio.to_thread(run_child, _SMALL_DISK + _FILL + program, path)
+    start = "small_disk(path.parent, '600k')\n"
+    found = await asyncio.to_thread(run_child, SMALL_DISK + _CHILD + _FILL + start + program, path)
     if found[0] == "no-own-disk":
         pytest.skip(
             f"this kernel gives no small disk of one's own ({found[1]}); the errors themselves are tested below"

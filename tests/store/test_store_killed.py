@@ -2,14 +2,13 @@
 
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from custom_components.firmware_hub.store import Store
 
-ROOT = Path(__file__).resolve().parents[2]
+from .child import ROOT, command
 
 _WRITER = """
 import asyncio, sys
@@ -47,9 +46,8 @@ async def test_every_acknowledged_save_is_there_after_a_kill(path: Path, togethe
 
 
 def _killed_after(path: Path, together: int, acknowledged: int) -> list[int]:
-    with subprocess.Popen(
-        [sys.executable, "-c", _WRITER, str(path), str(together)], cwd=ROOT, stdout=subprocess.PIPE, text=True
-    ) as writer:
+    started = command(_WRITER, path, together)
+    with subprocess.Popen(started, cwd=ROOT, stdout=subprocess.PIPE, text=True) as writer:
         assert writer.stdout is not None
         told = [int(writer.stdout.readline()) for _ in range(acknowledged)]
         writer.send_signal(signal.SIGKILL)
