@@ -24,7 +24,7 @@ class Transport(Protocol):
         ...
 
     async def async_subscribe(self, filters: Iterable[str]) -> None:
-        """Add topic filters; those already there are not subscribed twice. They outlive reconnects."""
+        """Add topic filters and return when they are in force; they outlive reconnects, and none is added twice."""
         ...
 
     async def async_publish(self, message: Outgoing) -> None:

@@ -1,6 +1,6 @@
 """Through Home Assistant's own MQTT integration: the only importer of it.
 
-Contract: four habits of that client are dealt with here, so that nobody else has to know them.
+Contract: five habits of that client are dealt with here, so that nobody else has to know them.
 
 1. A message of QoS 1 or 2 that is published while the broker is away raises and is delivered later all the same. So
    everything goes out with QoS 0, and only while connected.
@@ -8,11 +8,17 @@ Contract: four habits of that client are dealt with here, so that nobody else ha
 3. Raw payloads may arrive as text, when somebody else subscribed the same filter as text before. So both are passed on.
 4. A retained message is handed to a subscription once per topic and connection. So a topic is not read again by
    subscribing again: what a device said is remembered by the hub, and a device is asked afresh.
+5. Subscriptions are gathered for half a second, after a reconnect too, and a publish overtakes them: the answer to a
+   question asked at once would be lost. So a subscription counts when the broker has acknowledged it, and the link
+   counts as up when all of them have been.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Callable, Iterable
+from typing import Final
 
 from homeassistant.components import mqtt
 from homeassistant.components.mqtt import ReceiveMessage
@@ -22,6 +28,10 @@ from homeassistant.exceptions import HomeAssistantError
 from ..core.errors import OutsideFailed, Reason
 from ..dialects.base import Message, Outgoing
 from .base import LinkHandler, MessageHandler
+
+_LOGGER = logging.getLogger(__name__)
+_HEARD_WITHIN: Final = 5.0  # seconds; a subscription that somebody else made first is not always reported
+_ALL_QOS: Final = (0, 1, 2)  # the report names the highest QoS that anybody asked for on the same filter
 
 
 class HaMqttTransport:
@@ -33,6 +43,7 @@ class HaMqttTransport:
         self._on_link: LinkHandler | None = None
         self._unsubscribe: dict[str, Callable[[], None]] = {}
         self._stop_watching: Callable[[], None] | None = None
+        self._coming_up: asyncio.Task[None] | None = None
 
     @property
     def connected(self) -> bool:
@@ -54,9 +65,11 @@ class HaMqttTransport:
 
     async def async_subscribe(self, filters: Iterable[str]) -> None:
         """Add topic filters; they outlive reconnects and reloads of MQTT. Raises OutsideFailed: BROKER_DISCONNECTED."""
-        for name in filters:
-            if name not in self._unsubscribe:
-                self._unsubscribe[name] = await self._subscribed(name)
+        fresh = [name for name in filters if name not in self._unsubscribe]
+        for name in fresh:
+            self._unsubscribe[name] = await self._subscribed(name)
+        if self.connected:
+            await self._async_acknowledged(fresh)
 
     async def _subscribed(self, name: str) -> Callable[[], None]:
         try:
@@ -75,6 +88,7 @@ class HaMqttTransport:
 
     async def async_stop(self) -> None:
         """Unsubscribe and let go. Safe to call twice."""
+        self._stop_coming_up()
         # After a reload of MQTT its client cannot always find an older subscription: what still arrives is dropped.
         self._on_message = None
         self._on_link = None
@@ -93,5 +107,38 @@ class HaMqttTransport:
 
     @callback
     def _link_changed(self, connected: bool) -> None:
-        if self._on_link is not None:
-            self._on_link(connected)
+        self._stop_coming_up()
+        if connected:
+            self._coming_up = self._hass.async_create_background_task(self._async_come_up(), "firmware_hub link")
+        elif self._on_link is not None:
+            self._on_link(False)
+
+    def _stop_coming_up(self) -> None:
+        if self._coming_up is not None:
+            self._coming_up.cancel()
+            self._coming_up = None
+
+    async def _async_come_up(self) -> None:
+        """Report the link as up once everything is subscribed again."""
+        await asyncio.sleep(0)  # Home Assistant queues the subscriptions right after it has told of the connection
+        await self._async_acknowledged(self._unsubscribe)
+        if self._on_link is not None and self.connected:
+            self._on_link(True)
+
+    async def _async_acknowledged(self, filters: Iterable[str]) -> None:
+        """Return when the broker has acknowledged these subscriptions, or after a few seconds all the same."""
+        waiting = {name: asyncio.Event() for name in filters}
+        stops = [
+            mqtt.async_on_subscribe_done(self._hass, name, qos, done.set)
+            for name, done in waiting.items()
+            for qos in _ALL_QOS
+        ]
+        try:
+            async with asyncio.timeout(_HEARD_WITHIN):
+                for done in waiting.values():
+                    await done.wait()
+        except TimeoutError:
+            _LOGGER.debug("Not acknowledged: %s", [name for name, done in waiting.items() if not done.is_set()])
+        finally:
+            for stop in stops:
+                stop()
