@@ -144,8 +144,9 @@ def _complete_digest(release: Release) -> str:
 def _key(release: Release, version: str = "") -> str:
     """Name a match, or a version of it, in few characters; what only bounds the running version does not count."""
     match = release.match
-    words = [match.manufacturer, "", *sorted(match.model), "", *sorted(match.hardware), "", match.variant, "", version]
-    return hashlib.sha256("\x00".join(words).casefold().encode()).hexdigest()[:_KEY_DIGITS]
+    models, hardware = (sorted(text.casefold() for text in texts) for texts in (match.model, match.hardware))
+    words = [match.manufacturer.casefold(), "", *models, "", *hardware, "", match.variant.casefold(), "", version]
+    return hashlib.sha256("\x00".join(words).encode()).hexdigest()[:_KEY_DIGITS]
 
 
 def _with_tail[Line](named: dict[str, Line], known: Mapping[str, Line]) -> dict[str, Line]:
