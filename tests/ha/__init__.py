@@ -1,0 +1,1 @@
+"""The integration inside a real Home Assistant core."""
