@@ -24,7 +24,7 @@ from custom_components.firmware_hub.coordinator import FirmwareHubCoordinator
 from custom_components.firmware_hub.core import limits
 from custom_components.firmware_hub.core.inputs import ApproveRequested
 from custom_components.firmware_hub.core.model import Install, InstallState
-from simulator.broker import Broker
+from simulator.broker import Broker, free_port
 from simulator.devices.base import SimulatedDevice
 from simulator.devices.open import OpenDevice
 from simulator.images import Image
@@ -171,7 +171,7 @@ async def house(
                 **WHOLE_DAY,
                 "parallel_installs": 5,
                 "settle_minutes": 0,
-                "serving": {"address": "127.0.0.1"},
+                "serving": {"address": "127.0.0.1", "port": free_port()},
                 "public_sources": {"tasmota_enabled": False},
             },
             subentries_data=[

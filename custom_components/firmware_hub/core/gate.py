@@ -17,6 +17,18 @@ from .ports import Capabilities
 from .window import Window
 
 
+OF_THE_HUB = frozenset(
+    {
+        Reason.DISK_FAILED,
+        Reason.PAUSED,
+        Reason.CLOCK_UNTRUSTED,
+        Reason.BROKER_DISCONNECTED,
+        Reason.ADDRESS_UNREACHABLE,
+    }
+)
+"""Reasons that hold for every install alike: whoever waits for one of them is ready as soon as it is gone."""
+
+
 @dataclass(frozen=True, slots=True)
 class No:
     """Why not now. ``ask_again`` is ``None`` where the reason ends by something that the hub will be told."""

@@ -174,7 +174,10 @@ class Installer:
             self._ended(before, after, turn)
         elif after.state.is_waiting:
             self.rollout.rests(after, network)
-            self._park(after)
+            if after.reason in gate.OF_THE_HUB:
+                self._enqueue(after)
+            else:
+                self._park(after)
             self.plan_due = True
         elif before.state.is_end:
             self.current[after.device_id] = after
