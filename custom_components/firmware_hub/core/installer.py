@@ -325,11 +325,11 @@ class Installer:
             "model": device.model,
             "version": stop.version,
             "device": device.name or device.id,
-            "device_id": device.id,
             "verdict": install.state.value,
         }
         turn.audit("model_stopped", subject, version=stop.version, device=device.id)
         turn.announce(LifecycleKind.MODEL_STOPPED, device.id, **values)
+        values["device_id"] = device.id
         turn.do(RaiseIssue(IssueKind.MODEL_STOPPED, subject, Severity.ERROR, True, stop.reason, values))
 
     def _healed(self, install: Install, device: Device, turn: Turn) -> None:
