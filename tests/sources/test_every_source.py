@@ -1,0 +1,128 @@
+"""The contract of all sources: what they promise, and that nothing hostile gets past them."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, strategies as st
+
+from custom_components.firmware_hub.core import limits
+from custom_components.firmware_hub.core.errors import BadInput, HubError, Reason
+from custom_components.firmware_hub.core.model import ArtifactRole, Feed, Manifest, Trust
+from custom_components.firmware_hub.core.signing import VerifiedBytes
+from custom_components.firmware_hub.sources import BY_NAME, SOURCES
+from custom_components.firmware_hub.sources.base import Source
+
+HERE = Path(__file__).parent
+HOSTILE = sorted((HERE / "hostile").iterdir())
+FIXTURES = sorted((HERE / "fixtures").iterdir())
+
+every_source = pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
+
+
+def feed(source: Source) -> Feed:
+    return Feed("feed", source.name, "A feed", "https://vendor.example/feed", source.trust)
+
+
+def read(source: Source, raw: bytes) -> Manifest:
+    return source.read(VerifiedBytes(raw, source.trust, "key", "ab" * 32), feed(source))
+
+
+def outcome(source: Source, raw: bytes) -> Manifest | HubError:
+    try:
+        return read(source, raw)
+    except HubError as error:
+        return error
+
+
+def fixture_of(source: Source, path: Path) -> bool:
+    return path.name.startswith(source.name)
+
+
+@every_source
+def test_a_source_is_found_by_its_name(source: Source) -> None:
+    assert BY_NAME[source.name] is source
+
+
+@every_source
+def test_a_source_is_its_modules_name(source: Source) -> None:
+    assert type(source).__module__.rpartition(".")[2] == source.name
+
+
+def test_only_a_signed_format_is_trusted_as_signed() -> None:
+    assert {source.name: source.trust for source in SOURCES} == {
+        "signed_manifest": Trust.SIGNED,
+        "github_releases": Trust.DIGEST,
+    }
+
+
+@every_source
+def test_a_request_goes_to_the_feed_and_is_bounded(source: Source) -> None:
+    request = source.request(feed(source))
+    assert request.url == "https://vendor.example/feed"
+    assert 0 < request.max_bytes <= limits.MAX_INDEX_BYTES
+
+
+@every_source
+@pytest.mark.parametrize("path", HOSTILE, ids=lambda path: path.name)
+def test_a_hostile_document_is_refused_with_the_path_of_its_fault(source: Source, path: Path) -> None:
+    with pytest.raises(BadInput) as caught:
+        read(source, path.read_bytes())
+    assert caught.value.reason in (Reason.MALFORMED, Reason.TOO_LARGE)
+    assert caught.value.path
+
+
+@every_source
+@given(st.binary(max_size=300))
+def test_any_bytes_are_read_or_refused(source: Source, raw: bytes) -> None:
+    assert isinstance(outcome(source, raw), Manifest | BadInput)
+
+
+@pytest.mark.parametrize(
+    ("source", "path"),
+    [(source, path) for source in SOURCES for path in FIXTURES if fixture_of(source, path)],
+    ids=lambda value: getattr(value, "name", ""),
+)
+class TestEachFixture:
+    """What is promised of every document that is read."""
+
+    def test_it_is_read_as_the_feeds_statement(self, source: Source, path: Path) -> None:
+        manifest = read(source, path.read_bytes())
+        assert (manifest.feed_id, manifest.trust, manifest.key_id) == ("feed", source.trust, "key")
+        assert manifest.digest == "ab" * 32
+        assert manifest.releases
+
+    def test_every_release_has_one_main_artifact(self, source: Source, path: Path) -> None:
+        roles = [[a.role for a in release.artifacts] for release in read(source, path.read_bytes()).releases]
+        assert [found.count(ArtifactRole.MAIN) for found in roles] == [1] * len(roles)
+
+    def test_it_is_read_the_same_again(self, source: Source, path: Path) -> None:
+        assert read(source, path.read_bytes()) == read(source, path.read_bytes())
+
+    def test_the_trust_is_that_of_the_bytes_and_not_of_the_source(self, source: Source, path: Path) -> None:
+        data = VerifiedBytes(path.read_bytes(), Trust.VENDOR, "", "ab" * 32)
+        assert source.read(data, replace(feed(source), trust=Trust.SIGNED)).trust is Trust.VENDOR
+
+    def test_it_is_read_whole_or_not_at_all(self, source: Source, path: Path) -> None:
+        raw = path.read_bytes().rstrip()
+        cut = [raw[: len(raw) * part // 10] for part in range(1, 10)]
+        assert [type(outcome(source, piece)) for piece in cut] == [BadInput] * 9
+
+    def test_any_member_of_another_type_is_read_or_refused(self, source: Source, path: Path) -> None:
+        document = json.loads(path.read_bytes())
+        results = [outcome(source, json.dumps(other).encode()) for other in twisted(document)]
+        assert {type(result) for result in results} <= {Manifest, BadInput, HubError} | set(HubError.__subclasses__())
+        assert BadInput in {type(result) for result in results}
+
+
+def twisted(value: object) -> list[object]:
+    """Return the document once for each of its members (of a list: the last), with that member replaced by nonsense."""
+    nonsense: list[object] = [None, [], {}, -1, 1e300, "\x00"]
+    if isinstance(value, dict):
+        return [{**value, key: other} for key in value for other in (*nonsense, *twisted(value[key]))]
+    if isinstance(value, list):
+        return [[*value[:n], other, *value[n + 1 :]] for n in range(len(value))[-1:] for other in twisted(value[n])]
+    return nonsense
