@@ -181,7 +181,7 @@ def test_an_ed448_signature_is_refused() -> None:
 
 def test_a_weak_pinned_key_is_refused_though_it_signed() -> None:
     weak = rsa_key(1024)
-    assert refusal(sign(weak, PAYLOAD, "RS256"), pin(weak)) is Reason.WEAK_KEY
+    assert refusal(envelope(weak, PAYLOAD, b'{"alg":"RS256"}'), pin(weak)) is Reason.WEAK_KEY
 
 
 def test_a_pinned_ed448_key_is_no_key() -> None:
