@@ -87,6 +87,24 @@ class DeviceWithdrawn:
 
 
 @dataclass(frozen=True, slots=True)
+class NetworkReported:
+    """A bridge spoke for its whole network at once: reading it costs the same for ten devices and for ten thousand.
+
+    Attributes:
+        online: whether the bridge is there, without which nobody in its network can be reached; ``None`` if not said.
+        device_ids: everybody whom the bridge knows: all others are not there any more; ``None`` if not said.
+        lost: why nothing that was being installed through the bridge will be finished; empty: no reason.
+    """
+
+    dialect: str
+    network: str
+    online: bool | None = None
+    device_ids: frozenset[DeviceId] | None = None
+    lost: str = ""
+    retained: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class MessageRefused:
     """A dialect could not read a message; the shell counts and logs, the hub keeps the tally."""
 
@@ -279,6 +297,7 @@ Input = (
     | HealthReported
     | InstallReported
     | DeviceWithdrawn
+    | NetworkReported
     | MessageRefused
     | ApproveRequested
     | UnapproveRequested
@@ -304,5 +323,5 @@ Input = (
 )
 """Everything that can happen to the hub."""
 
-DeviceInput = DeviceReported | DeviceLinkChanged | HealthReported | InstallReported | DeviceWithdrawn
+DeviceInput = DeviceReported | DeviceLinkChanged | HealthReported | InstallReported | DeviceWithdrawn | NetworkReported
 """What a dialect can read out of a message."""

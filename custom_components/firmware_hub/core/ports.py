@@ -52,6 +52,7 @@ class Capabilities:
         default_minutes: how long an install takes when nobody knows better.
         max_deadline: the longest time that an install of this family may take.
         borrows: names of the device's settings that an install changes and that are put back afterwards.
+        parallel: how many devices of one network may be installed at a time at most; ``None``: as the owner says.
     """
 
     chooses_artifact: bool
@@ -66,3 +67,4 @@ class Capabilities:
     default_minutes: int
     max_deadline: timedelta
     borrows: tuple[str, ...] = ()
+    parallel: int | None = None

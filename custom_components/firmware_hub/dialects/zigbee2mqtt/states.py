@@ -1,0 +1,117 @@
+"""What a device's own topics say: the ``update`` part of its state, its battery, and its availability.
+
+The version in a state is what Zigbee2MQTT remembers, not what the device just said: after an update it is copied from
+the file's header, and it is repeated with every lamp that is switched (dialects.md 1.7; Zigbee2MQTT 2.14.1,
+``otaUpdate.ts``). So it is kept in the channel as *shown*, and told as an old word, like a retained one. It becomes
+the device's own word when a check is answered (``answers.py``).
+"""
+
+from __future__ import annotations
+
+from ...core.errors import BadInput, Reason
+from ...core.inputs import DeviceInput, DeviceLinkChanged, DeviceReported, HealthReported, InstallReported, Stage
+from ...core.model import Device, DeviceFacts
+from ...core.untrusted import ROOT, Object, read_object, read_text
+from ..base import Message
+from .devices import SHOWN, TAKES_URL
+from .topics import NAME
+
+_NO_VERSION = 0xFFFFFFFF  # how Zigbee devices say "none"
+_MAX_SECONDS = 10**9
+
+
+def read_online(message: Message) -> bool:
+    """Read ``{"state":"online"}``, or the bare word of old settings.
+
+    Raises:
+        BadInput: it is neither ``online`` nor ``offline``.
+    """
+    first = message.payload.lstrip()[:1]
+    bare = first not in ("{", b"{")
+    word = read_text(message.payload) if bare else read_object(message.payload).text("state")
+    if word not in ("online", "offline"):
+        raise BadInput(Reason.MALFORMED, f"neither online nor offline: {word}", path=ROOT if bare else "state")
+    return word == "online"
+
+
+def read_availability(device: Device, message: Message) -> tuple[DeviceInput, ...]:
+    """Read whether a device is there. Whether its bridge is there as well, the bridge says.
+
+    Raises:
+        BadInput: it says something else.
+    """
+    return (DeviceLinkChanged(device.id, online=read_online(message), retained=message.retained),)
+
+
+def read_state(device: Device, message: Message) -> tuple[DeviceInput, ...]:
+    """Read the state of a device, of which only updates and batteries are of interest.
+
+    Raises:
+        BadInput: it is no object, or its ``update`` makes no sense.
+    """
+    state = read_object(message.payload)
+    update = state.optional_object("update")
+    found: tuple[DeviceInput, ...] = _update(device, update, message) if update is not None else ()
+    percent = _battery(state) if device.battery_powered else None
+    if percent is not None:
+        found += (HealthReported(device.id, battery_percent=percent, retained=message.retained),)
+    return found
+
+
+def without_shown(device: Device) -> DeviceFacts:
+    """Forget the version that is shown, because it comes from a file. Never raises."""
+    return DeviceFacts(channel={key: value for key, value in device.channel.items() if key != SHOWN})
+
+
+def _update(device: Device, update: Object, message: Message) -> tuple[DeviceInput, ...]:
+    shown = _version(update)
+    learnt = {SHOWN: shown} if shown else {}
+    # The member came with 2.8.0, together with addresses in requests; it is null where no newer image is known.
+    if "latest_source" in update.keys():  # noqa: SIM118 - "in" alone asks whether it has a value
+        learnt[TAKES_URL] = "yes"
+    kept = {key: value for key, value in device.channel.items() if key not in (SHOWN, TAKES_URL)}
+    channel = {**kept, **learnt}
+    found: tuple[DeviceInput, ...] = ()
+    if channel != device.channel:
+        found = (DeviceReported(device.id, NAME, DeviceFacts(channel=channel), retained=message.retained),)
+    if update.label("state") == "updating":
+        return (*found, _progress(device, update, message))
+    if shown and shown != device.version:
+        # Second-hand, so it counts as retained: good enough to look for an offer, never a result (invariant 7).
+        found += (DeviceReported(device.id, NAME, DeviceFacts(version=shown), retained=True),)
+    return found
+
+
+def _progress(device: Device, update: Object, message: Message) -> InstallReported:
+    progress = update.optional_number("progress", 0, 100)
+    remaining = update.optional_integer("remaining", 0, _MAX_SECONDS)
+    percent = None if progress is None else int(progress)
+    return InstallReported(
+        device.id,
+        # At 100 the device has the whole image and said so; it checks, writes and restarts.
+        stage=Stage.INSTALLING if percent == 100 else Stage.DOWNLOADING,
+        percent=percent,
+        detail="" if remaining is None else f"{remaining} s left",
+        retained=message.retained,
+    )
+
+
+def _version(update: Object) -> str:
+    """Return the version of the file that runs; empty for -1, ``null``, ``"None"`` and none at all, which all occur."""
+    key = "installed_version"
+    try:
+        number = update.optional_integer(key, -1, _NO_VERSION)
+    except BadInput:
+        if update.label(key) != "None":
+            raise
+        return ""
+    return "" if number is None or number in (-1, _NO_VERSION) else str(number)
+
+
+def _battery(state: Object) -> int | None:
+    """Return the per cent of a battery; some devices put other things there, which is no reason to drop the message."""
+    try:
+        percent = state.optional_number("battery", 0, 100)
+    except BadInput:
+        return None
+    return None if percent is None else int(percent)
