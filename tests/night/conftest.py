@@ -14,14 +14,14 @@ from typing import Any
 
 import pytest
 from homeassistant.components import mqtt
-from homeassistant.config_entries import ConfigSubentryData
+from homeassistant.config_entries import ConfigEntryState, ConfigSubentryData
 from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.firmware_hub.const import DOMAIN, EVENT_LIFECYCLE
 from custom_components.firmware_hub.coordinator import FirmwareHubCoordinator
-from custom_components.firmware_hub.core import limits
+from custom_components.firmware_hub.core import install, limits
 from custom_components.firmware_hub.core.inputs import ApproveRequested
 from custom_components.firmware_hub.core.model import Install, InstallState
 from simulator.broker import Broker, free_port
@@ -104,9 +104,14 @@ class House:
 
     async def until(self, fact: Callable[[], object], seconds: float = 20) -> None:
         """Wait for a fact by looking at each turn of the loop: it may be true for one turn only."""
-        async with asyncio.timeout(seconds):
-            while not fact():  # noqa: ASYNC110 - a state may last for one turn of the loop
-                await asyncio.sleep(0)
+        try:
+            async with asyncio.timeout(seconds):
+                while not fact():  # noqa: ASYNC110 - a state may last for one turn of the loop
+                    await asyncio.sleep(0)
+        except TimeoutError:
+            known = [self.install(name) for name in self.devices]
+            told = [(one.state.value, one.reason, one.attempt, one.deadline) for one in known if one is not None]
+            raise TimeoutError(f"not within {seconds} s: {told}, {self.coordinator.hub_view()}") from None
 
     async def commands(self, name: str) -> int:
         """Count the install commands that the broker saw for a device."""
@@ -118,7 +123,6 @@ class House:
 def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Make waiting short."""
     for name, seconds in {
-        "DEADLINE_MIN": 4,
         "PREFLIGHT_TIMEOUT": 1,
         "SILENT_RETRY": 1,
         "VERIFY_SETTLE": 0.3,
@@ -131,6 +135,8 @@ def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
         "TICK": 1,
     }.items():
         monkeypatch.setattr(limits, name, timedelta(seconds=seconds))
+    # An install is expected to take a minute at least, and its command has twice that: two seconds of it will do here.
+    monkeypatch.setattr(install, "command_time", lambda _context: timedelta(seconds=4))
     monkeypatch.setattr(limits, "FETCH_RETRY", (timedelta(seconds=0.5), timedelta(seconds=0.5)))
 
 
@@ -197,5 +203,6 @@ async def house(
         assert await hass.config_entries.async_setup(entry.entry_id)
         await house.until(lambda: mqtt.is_connected(hass))
         yield house
-        await hass.config_entries.async_unload(entry.entry_id)
-        await hass.config_entries.async_unload(mqtt_entry.entry_id)
+        for one in (entry, mqtt_entry):
+            if one.state is ConfigEntryState.LOADED:
+                await hass.config_entries.async_unload(one.entry_id)

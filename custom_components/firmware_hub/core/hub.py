@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from . import clock as clocks
@@ -31,9 +31,9 @@ from .effects import (
 from .errors import Reason, Refused
 from .feeds import Feeds
 from .fleet import Fleet, Merge
-from .install import Fetched, FetchFailed, Health, Linked, NotSent, Staged
+from .install import Booted, Fetched, FetchFailed, Health, Linked, NotSent, Staged
 from .installer import Installer
-from .model import Device, DeviceId, FitKey, InstallState, Offer
+from .model import Device, DeviceId, FitKey, Install, InstallState, Offer
 from .ports import Capabilities
 from .records import Snapshot
 from .requests import Requests
@@ -237,10 +237,19 @@ class Hub:
         current = self.installer.current.get(item.device_id)
         if current is None or item.retained:
             return
+        if item.uptime_s is not None and self._has_restarted(current, item.uptime_s, turn.now):
+            self.installer.happen(current, Booted(), turn)
+            current = self.installer.current[item.device_id]
         if item.self_test is not None:
             self.installer.happen(current, Health(item.self_test == "passed"), turn)
         if item.battery_percent is not None:
             self._reschedule(item.device_id, turn)
+
+    def _has_restarted(self, install: Install, uptime_s: int, now: datetime) -> bool:
+        """Whether the device runs for clearly less time than since its command."""
+        if install.command_at is None or install.restarted:
+            return False
+        return now - timedelta(seconds=uptime_s + 1) > install.command_at
 
     def _install_reported(self, item: i.InstallReported, turn: Turn) -> None:
         current = self.installer.current.get(item.device_id)

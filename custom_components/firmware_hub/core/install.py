@@ -125,6 +125,11 @@ class Linked:
 
 
 @dataclass(frozen=True, slots=True)
+class Booted:
+    """The device runs for a shorter time than since the command: it has restarted, whatever else it said."""
+
+
+@dataclass(frozen=True, slots=True)
 class Staged:
     """The device spoke about the transfer."""
 
@@ -163,6 +168,7 @@ Happening = (
     | NotSent
     | Sighted
     | Linked
+    | Booted
     | Staged
     | Health
     | DeadlinePassed
@@ -309,6 +315,8 @@ def _command(install: Install, item: Command, context: Context, now: datetime) -
         helper_seen=False,
         old_seen=False,
         went_away=False,
+        says_restart=False,
+        restarted=False,
         on_trial=False,
         healthy=None,
         returned_at=None,
@@ -329,7 +337,8 @@ def _not_sent(install: Install, item: NotSent, context: Context, now: datetime) 
 
 
 _FAILURES = {Stage.FAILED: Reason.DEVICE_REPORTED_FAILURE, Stage.REJECTED: Reason.IMAGE_REFUSED}
-_RESTARTING = frozenset({Stage.REBOOTING, Stage.CLAIMS_DONE, Stage.TRIAL, Stage.COMMITTED})
+_ABOUT_TO_RESTART = frozenset({Stage.REBOOTING, Stage.CLAIMS_DONE})
+_AFTER_RESTART = frozenset({Stage.TRIAL, Stage.COMMITTED})
 
 
 def _staged(install: Install, item: Staged, _context: Context, now: datetime) -> Step:
@@ -340,9 +349,12 @@ def _staged(install: Install, item: Staged, _context: Context, now: datetime) ->
         return Step(failed, ask)
     if item.stage is Stage.ROLLED_BACK:
         return _go_back(replace(install, failure_detail=item.detail), Reason.SELF_ROLLBACK, ask, now)
-    if item.stage in _RESTARTING:
+    if item.stage in _AFTER_RESTART:
         trial = install.on_trial or item.stage is Stage.TRIAL
-        return Step(replace(install, state=S.REBOOTING, went_away=True, on_trial=trial), ask)
+        return Step(replace(install, state=S.REBOOTING, went_away=True, restarted=True, on_trial=trial), ask)
+    if item.stage in _ABOUT_TO_RESTART:
+        # Not asked now: it would still answer from before its restart.
+        return Step(replace(install, state=S.REBOOTING, says_restart=True))
     return Step(install)
 
 
@@ -355,7 +367,12 @@ def _percent(before: int | None, now: int | None) -> int | None:
 def _linked(install: Install, item: Linked, _context: Context, _now: datetime) -> Step:
     if item.online:
         return Step(install, (QueryDevice(install.device_id),))
-    return Step(replace(install, state=S.REBOOTING, went_away=True))
+    restarted = install.restarted or install.says_restart
+    return Step(replace(install, state=S.REBOOTING, went_away=True, restarted=restarted))
+
+
+def _booted(install: Install, _item: Booted, _context: Context, _now: datetime) -> Step:
+    return Step(replace(install, went_away=True, restarted=True), (QueryDevice(install.device_id),))
 
 
 def _seen_after_command(install: Install, item: Sighted, context: Context, now: datetime) -> Step:
@@ -380,7 +397,8 @@ def _seen_old(install: Install, item: Sighted, context: Context, now: datetime) 
         return _end(install, S.REJECTED, install.failure, now, detail=install.failure_detail)
     if install.failure is Reason.DEVICE_REPORTED_FAILURE:
         return _end(install, S.FAILED, install.failure, now, detail=install.failure_detail)
-    back = item.rebooted if context.capabilities.announces_boot else install.went_away
+    # A lost connection alone is no restart: the device may still be loading, and go on when it is back.
+    back = item.rebooted if context.capabilities.announces_boot else install.restarted
     if back and install.failure is not Reason.NOT_SENT:
         return _came_back_old(install, context, now)
     return Step(install)
@@ -575,6 +593,7 @@ _COMMANDED: dict[type, Handler] = {
     NotSent: _not_sent,
     Staged: _staged,
     Linked: _linked,
+    Booted: _booted,
     Sighted: _seen_after_command,
     Health: _health_early,
     DeadlinePassed: _command_deadline_passed,

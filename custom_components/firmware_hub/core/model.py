@@ -439,6 +439,7 @@ class Install:
         helper_seen: the device was seen in a helper image during this attempt.
         old_seen: the device itself named the old version after the command.
         went_away: the device left after the command, so that its return is a return.
+        says_restart: it said that it is about to restart; ``restarted``: it did, by its own word or its uptime.
         on_trial: the device runs the new image on trial and waits for a commit.
         healthy: its own self-test after the return; ``None`` while it has said nothing.
         returned_at: when it came back on the wanted version.
@@ -472,6 +473,8 @@ class Install:
     helper_seen: bool = False
     old_seen: bool = False
     went_away: bool = False
+    says_restart: bool = False
+    restarted: bool = False
     on_trial: bool = False
     healthy: bool | None = None
     returned_at: datetime | None = None
