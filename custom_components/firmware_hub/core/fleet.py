@@ -56,6 +56,7 @@ class Fleet:
         self._claims: dict[tuple[str, str], frozenset[DeviceId]] = {}
         self._minute: tuple[datetime | None, int] = (None, 0)
         self._burst_until: datetime | None = None
+        self._bridges_away: set[tuple[str, str]] = set()
 
     # --- AddressBook -----------------------------------------------------------------------------------------------------
 
@@ -135,8 +136,25 @@ class Fleet:
         )
         return battery != before.battery_percent
 
+    def in_network(self, dialect: str, network: str) -> tuple[Device, ...]:
+        """Return the devices behind one bridge. Costs one look at every device."""
+        devices = self.devices.values()
+        return tuple(device for device in devices if device.network == network and device.dialect == dialect)
+
+    def bridge_link(self, dialect: str, network: str, *, online: bool) -> None:
+        """Note that a bridge came or went: while it is away, none of its devices is on line, whatever was said."""
+        if online:
+            self._bridges_away.discard((dialect, network))
+        else:
+            self._bridges_away.add((dialect, network))
+
+    def is_cut_off(self, device: Device) -> bool:
+        """Whether the device's bridge is away."""
+        return (device.dialect, device.network) in self._bridges_away
+
     def forget_presence(self) -> None:
         """The broker is gone: nobody is known to be on line."""
+        self._bridges_away.clear()
         for device_id, presence in self.presence.items():
             self.presence[device_id] = replace(presence, online=None)
 

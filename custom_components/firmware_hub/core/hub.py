@@ -33,7 +33,7 @@ from .feeds import Feeds
 from .fleet import Fleet, Merge
 from .install import Booted, Fetched, FetchFailed, Health, Linked, NotSent, Staged
 from .installer import Installer
-from .model import Device, DeviceId, FitKey, Install, InstallState, Offer
+from .model import Device, DeviceFacts, DeviceId, FitKey, Install, InstallState, Offer
 from .ports import Capabilities
 from .records import Snapshot
 from .requests import Requests
@@ -67,6 +67,7 @@ class Hub:
             i.HealthReported: self._health,
             i.InstallReported: self._install_reported,
             i.DeviceWithdrawn: self._withdrawn,
+            i.NetworkReported: self._network,
             i.MessageRefused: self._message_refused,
             i.ApproveRequested: self._approve,
             i.UnapproveRequested: self.requests.unapprove,
@@ -213,7 +214,9 @@ class Hub:
 
     def _device_link(self, item: i.DeviceLinkChanged, turn: Turn) -> None:
         device = self.fleet.get(item.device_id)
-        if device is None or not self.fleet.link(device.id, online=item.online):
+        if device is None or (item.online and self.fleet.is_cut_off(device)):
+            return
+        if not self.fleet.link(device.id, online=item.online):
             return
         turn.refresh((device.id,))
         current = self.installer.current.get(device.id)
@@ -256,7 +259,8 @@ class Hub:
         if current is None or item.retained:
             return
         device = self.fleet.devices[item.device_id]
-        if self._capabilities[device.dialect].echoes_attempt and item.attempt_id != current.attempt_id:
+        told = item.attempt_id is not None or self._capabilities[device.dialect].echoes_attempt
+        if told and item.attempt_id != current.attempt_id:
             return
         self.installer.happen(current, Staged(item.stage, item.percent, item.detail), turn)
 
@@ -265,6 +269,28 @@ class Hub:
         if item.device_id in self.fleet.devices:
             self.fleet.link(item.device_id, online=False)
             turn.refresh((item.device_id,))
+
+    def _network(self, item: i.NetworkReported, turn: Turn) -> None:
+        """Tell each device of a network what its bridge said for all: this costs what the network is large."""
+        members = self.fleet.in_network(item.dialect, item.network)
+        if members and item.online is not None:
+            self.fleet.bridge_link(item.dialect, item.network, online=item.online)
+        for device in members:
+            if item.device_ids is not None and device.id not in item.device_ids:
+                self._gone(device, item, turn)
+            if item.lost:
+                lost = i.InstallReported(device.id, i.Stage.FAILED, detail=item.lost, retained=item.retained)
+                self._install_reported(lost, turn)
+            # That a bridge was there before says nothing of its devices; that it is not there now does.
+            if item.online is False or (item.online and not item.retained):
+                self._device_link(i.DeviceLinkChanged(device.id, item.online, retained=item.retained), turn)
+
+    def _gone(self, device: Device, item: i.NetworkReported, turn: Turn) -> None:
+        """A bridge does not know a device any more: its address may belong to another from now on."""
+        if device.addresses:
+            nowhere = DeviceFacts(addresses=())
+            self._reported(i.DeviceReported(device.id, device.dialect, nowhere, retained=item.retained), turn)
+        self._withdrawn(i.DeviceWithdrawn(device.id), turn)
 
     def _message_refused(self, item: i.MessageRefused, _turn: Turn) -> None:
         self.refused_messages[item.dialect] = self.refused_messages.get(item.dialect, 0) + 1
