@@ -106,7 +106,10 @@ class ArtifactCache:
         limit = self._max_bytes if max_bytes is None else max_bytes
         whole: list[tuple[int, int, Path]] = []
         for path in self._folder.iterdir():
-            stat = path.stat()
+            try:
+                stat = path.stat()
+            except FileNotFoundError:
+                continue  # another download ended meanwhile
             if path.suffix != _PART:
                 whole.append((stat.st_mtime_ns, stat.st_size, path))
             elif stat.st_mtime < time.time() - _PART_LIFETIME:
