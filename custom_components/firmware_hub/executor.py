@@ -123,7 +123,8 @@ class Executor:
     async def _async_act(self, batch: _Batch) -> None:
         if batch.failed is not None:
             self._store_failed = True
-            dropped = tuple(effect.install_id for effect in batch.effects if isinstance(effect, e.SendInstall))
+            begun = (e.SendInstall, e.FetchArtifacts)
+            dropped = tuple(effect.install_id for effect in batch.effects if isinstance(effect, begun))
             saves = [effect for effect in batch.effects if isinstance(effect, e.Save)]
             self._report(i.SaveFailed(saves[0], batch.failed.reason, batch.failed.detail, dropped))
         else:

@@ -528,7 +528,9 @@ class Hub:
         turn.refresh_hub = True
         for install_id in item.dropped_installs:
             if (install := self.installer.find(install_id)) is not None:
-                self.installer.happen(install, NotSent(item.reason, written=False), turn)
+                downloading = install.state is InstallState.DOWNLOADING
+                dropped = FetchFailed(item.reason) if downloading else NotSent(item.reason, written=False)
+                self.installer.happen(install, dropped, turn)
 
     def _save_worked(self, _item: i.SaveWorked, turn: Turn) -> None:
         if self._unsaved is None and not self.installer.state.store_ok:
