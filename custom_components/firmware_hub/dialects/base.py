@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from ..core.inputs import DeviceInput
 from ..core.model import Artifact, Device, Release
@@ -38,6 +38,7 @@ class InstallOrder:
         url: plain address of the main artifact on the hub, good for this install only.
         manifest_url: address of the signed manifest as the hub verified it; empty if there is none.
         not_after: a device that knows the time ignores the command later than this; ``None``: no limit.
+        vendor_chooses: trust level ``vendor`` was approved: the device takes what its vendor offers; ``url`` is empty.
     """
 
     attempt_id: str
@@ -46,6 +47,24 @@ class InstallOrder:
     url: str
     manifest_url: str = ""
     not_after: datetime | None = None
+    vendor_chooses: bool = False
+
+
+@runtime_checkable
+class Prober(Protocol):
+    """What a dialect is besides, if its devices do not say who they are until they are asked.
+
+    A stranger is nobody's device yet, so nothing is read out of what it says: it is only suspected, and asked. How often
+    and how many may be asked is not the dialect's to decide.
+    """
+
+    def suspect(self, message: Message, book: AddressBook) -> str:
+        """Return the address of a stranger who says to be there; empty if there is none. Never raises."""
+        ...
+
+    def probe(self, address: str) -> tuple[Outgoing, ...]:
+        """Ask a stranger who it is. Changes nothing on it, whatever it is. Never raises."""
+        ...
 
 
 class Dialect(Protocol):
