@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any, Final, override
 
 import voluptuous as vol
-from homeassistant.components import mqtt
 from homeassistant.config_entries import (
     SOURCE_USER,
     ConfigEntry,
@@ -72,17 +71,22 @@ class FirmwareHubConfigFlow(ConfigFlow, domain=DOMAIN):
     @override
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Set up on Home Assistant's MQTT."""
-        await self._async_claim(TRANSPORT_HA_MQTT)
+        # A person who comes while Home Assistant itself offers the hub is not turned away.
+        await self._async_claim(TRANSPORT_HA_MQTT, alone=False)
         errors: dict[str, str] = {}
         if user_input is not None:
-            if await mqtt.async_wait_for_mqtt_client(self.hass):
+            if self.hass.config_entries.async_loaded_entries("mqtt"):
                 return self._create(TRANSPORT_HA_MQTT)
             errors["base"] = "mqtt_unavailable"
         return self.async_show_form(step_id="user", data_schema=vol.Schema({}), errors=errors)
 
     @override
     async def async_step_mqtt(self, discovery_info: MqttServiceInfo) -> ConfigFlowResult:
-        """Be offered by Home Assistant because a device that the hub can keep current announced itself."""
+        """Be offered by Home Assistant because a device that the hub can keep current announced itself.
+
+        For Tasmota this is its last will: its discovery topic is Tasmota's own integration's, and Home Assistant gives a
+        message that two integrations ask for to the first of them only.
+        """
         await self._async_claim(TRANSPORT_HA_MQTT)
         if not discovery_info.payload:
             return self.async_abort(reason="invalid_discovery_info")
@@ -95,8 +99,8 @@ class FirmwareHubConfigFlow(ConfigFlow, domain=DOMAIN):
         self._set_confirm_only()
         return self.async_show_form(step_id="confirm")
 
-    async def _async_claim(self, transport: str) -> None:
-        await self.async_set_unique_id(transport)
+    async def _async_claim(self, transport: str, *, alone: bool = True) -> None:
+        await self.async_set_unique_id(transport, raise_on_progress=alone)
         self._abort_if_unique_id_configured(reload_on_update=False)
 
     @callback
