@@ -133,6 +133,8 @@ class Api:
         """
         step: Json = await self.post(path, start)
         for answer in answers:
+            if step["type"] == "abort":
+                break
             step = await self.post(f"{path}/{step['flow_id']}", answer)
         if step["type"] != "create_entry" and step.get("reason") not in DONE:
             raise ApiError(f"{path} {start}", step["type"], str(step.get("errors") or step.get("reason") or step))

@@ -96,8 +96,7 @@ MODELS: dict[str, dict[str, Any]] = {
 }
 
 
-FIRST = Script("the first of its kind goes alone")
-SECOND = Script("waits until the first has settled")
+TWIN = Script("one of two: the second waits until the first has settled")
 PUBLIC = Script("one image, from the public mirror")
 IN_TWO_STEPS = Script("through its minimal image")
 ILL = Script("is ill on trial: the hub sends it back", "rolled_back", "rolled_back_unhealthy", moves_on=False)
@@ -113,8 +112,8 @@ def make_cast(broker: Broker) -> tuple[Part, ...]:
     dead, asleep = [OpenMisbehaviour.NEVER_RETURNS], [OpenMisbehaviour.ASLEEP_AT_FIRST]
     until_woken: dict[str, Any] = {"misbehaviours": asleep, "sleep_seconds": 86_400.0, "battery_percent": 81}
     return (
-        _open(broker, FIRST, "kitchen-plug", "PLUG-S1"),
-        _open(broker, SECOND, "hall-plug", "PLUG-S1"),
+        _open(broker, TWIN, "kitchen-plug", "PLUG-S1"),
+        _open(broker, TWIN, "hall-plug", "PLUG-S1"),
         _tasmota(broker, PUBLIC, "desk-lamp", "ESP32", "tasmota32"),
         _tasmota(broker, IN_TWO_STEPS, "heater-plug", "ESP8266", "tasmota"),
         _open(broker, ILL, "stairs-light", "LIGHT-D2", misbehaviours=ill, slots=2),

@@ -84,10 +84,11 @@ async def approve_everything(stage: Stage, say: Say) -> None:
 
 
 async def wake_the_sleepers(stage: Stage, say: Say, *, within: float = WAKES_WITHIN) -> None:
-    """Wake who sleeps, but only after Home Assistant has shown that its install waits for it."""
+    """Wake who sleeps, after Home Assistant has shown that its install waits, and that the others went on."""
     for part in stage.cast:
         if isinstance(part.device, OpenDevice) and part.device.state is DeviceState.ASLEEP:
             await stage.shown.wait_for(partial(_waits, device_id=part.device_id), within)
+            await stage.shown.wait_for(Shown.verdicts, within)
             say(f"{part.device.name} wakes up")
             await part.device.wake()
 
@@ -111,15 +112,16 @@ def judge(stage: Stage, began: float) -> Result:
         "refused_manifests": refusals(stage.shown),
         "commands_outside_window": len(stage.tap.outside(lambda at: _in_the_window(at, zone))),
         "duplicate_commands": len(stage.tap.duplicates()) + _taken_twice(stage),
-        "repairs": sorted({issue["translation_key"] for issue in stage.shown.issues.values()}),
+        "repairs": sorted(issue["translation_key"] for issue in stage.shown.issues.values()),
         "seconds": round(time.monotonic() - began, 1),
     }
     return Result(summary, endings, len(stage.tap.lasting_commands()))
 
 
 def refusals(shown: Shown) -> list[str]:
-    """Return the reasons for which manifests were refused, as the hub announced them."""
-    return [event["reason"] for event in shown.events if event["type"] == "manifest_refused"]
+    """Return the reason of each feed whose manifest was refused, as the hub announced it."""
+    refused = (event for event in shown.events if event["type"] == "manifest_refused")
+    return sorted({event["feed_id"]: event["reason"] for event in refused}.values())
 
 
 def _ending(stage: Stage, part: Part) -> Ending:

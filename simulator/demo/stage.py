@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from simulator.broker import HOST, Broker, Kind
+from simulator.broker import HOST, Broker, Kind, free_port
 from simulator.demo.cast import Part, Vendors, make_cast, make_vendors, publish
 from simulator.demo.home_assistant import DOMAIN, ROOT, HomeAssistant, trusting, zone_just_after_midnight
 from simulator.demo.shown import Shown
@@ -79,18 +79,18 @@ async def _furnish(home_assistant: HomeAssistant, broker: Broker, vendors: Vendo
     await home_assistant.set_zone(zone_just_after_midnight(datetime.now(UTC)))
     await home_assistant.set_up_mqtt(broker)
     await home_assistant.set_up_tasmota()
-    entry = await api.set_up(DOMAIN, {"transport": "ha_mqtt"})
+    entry = await api.set_up(DOMAIN, {})
     await api.set_options(
         entry["entry_id"],
         {
             "parallel_installs": PARALLEL_INSTALLS,
             "settle_minutes": SETTLE_MINUTES,
             "public_sources": {"tasmota_mirror": vendors.mirror.releases_url},
-            "serving": {"address": HOST},
+            "serving": {"address": HOST, "port": free_port()},
         },
     )
     for vendor in (vendors.honest, vendors.forged):
-        await api.add_subentry(entry["entry_id"], "feed", _feed(vendor))
+        await api.add_subentry(entry["entry_id"], "feed", _feed(vendor), {})
     zone: str = (await api.command("get_config"))["time_zone"]
     return zone
 
