@@ -127,6 +127,6 @@ class InstallStateSensor(DeviceEntity, SensorEntity):
         if (view := self._view) is None:
             return None
         why, values = view.reason, view.reason_values
-        if why is None and view.state is None and view.last is not None:
+        if why is None and view.install is None and view.last is not None:
             why, values = view.last.reason, view.last.reason_values
         return {"reason": why.value if why else None, "reason_text": sentence(self.hass, why, values) or None}

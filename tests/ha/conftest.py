@@ -9,8 +9,11 @@ from homeassistant.core import HomeAssistant
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.firmware_hub.const import (
+    CONF_ADDRESS,
     CONF_KEYS,
+    CONF_PORT,
     CONF_PUBLIC_SOURCES,
+    CONF_SERVING,
     CONF_TRANSPORT,
     CONF_URL,
     CONF_VENDOR,
@@ -18,6 +21,7 @@ from custom_components.firmware_hub.const import (
     SUBENTRY_FEED,
     TRANSPORT_HA_MQTT,
 )
+from simulator.broker import free_port
 from simulator.vendor import Vendor
 from tests.ha.home import NOWHERE, Home, zone_where_it_is
 
@@ -54,7 +58,10 @@ def entry(vendor: Vendor) -> MockConfigEntry:
         domain=DOMAIN,
         title="Firmware Hub",
         data={CONF_TRANSPORT: TRANSPORT_HA_MQTT},
-        options={CONF_PUBLIC_SOURCES: {"tasmota_enabled": True, "tasmota_mirror": NOWHERE}},
+        options={
+            CONF_PUBLIC_SOURCES: {"tasmota_enabled": True, "tasmota_mirror": NOWHERE},
+            CONF_SERVING: {CONF_ADDRESS: "127.0.0.1", CONF_PORT: free_port()},
+        },
         subentries_data=[feed],
         unique_id=TRANSPORT_HA_MQTT,
     )

@@ -34,7 +34,7 @@ def zone_where_it_is(hour: int) -> str:
 async def until(condition: Callable[[], object], seconds: float = 15) -> None:
     """Wait until something has happened; fail if it does not."""
     async with asyncio.timeout(seconds):
-        while not condition():
+        while not condition():  # noqa: ASYNC110 - what is waited for has no event of its own
             await asyncio.sleep(0.01)
 
 
@@ -107,6 +107,10 @@ class Home:
             lambda: any(feed.sequence == wanted for feed in self.hub.hub_view().feeds if feed.feed_id == feed_id)
         )
 
+    def feed_sequence(self, feed_id: str) -> int | None:
+        """Return the sequence of the manifest that the hub goes by."""
+        return next(feed.sequence for feed in self.hub.hub_view().feeds if feed.feed_id == feed_id)
+
     # --- Home Assistant ----------------------------------------------------------------------------------------------
 
     def entity_id(self, device_id: str, key: str = "firmware", platform: Platform = Platform.UPDATE) -> str | None:
@@ -131,7 +135,7 @@ class Home:
 
     async def act(self, action: str, context: Context | None = None, **data: Any) -> Any:
         """Call one of the hub's actions and return its answer."""
-        answers = action not in {"check"}
+        answers = action != "check"
         return await self.hass.services.async_call(
             DOMAIN, action, data, blocking=True, context=context, return_response=answers
         )

@@ -13,6 +13,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry, async_
 from pytest_homeassistant_custom_component.typing import WebSocketGenerator
 
 from custom_components.firmware_hub.const import DOMAIN
+from custom_components.firmware_hub.core.inputs import ForgetRequested
 from custom_components.firmware_hub.core.model import Device
 from custom_components.firmware_hub.device_link import link_keys
 from tests.ha.home import MAC, Home, discovered, fire_mqtt_discovery, fire_tasmota, tasmota_config, until
@@ -57,7 +58,7 @@ def owner(home: Home, entity_id: str) -> str:
     return entry.domain
 
 
-# --- Tasmota -----------------------------------------------------------------------------------------------------------
+# --- Tasmota ---------------------------------------------------------------------------------------------------------
 
 
 async def test_theirs_first(hass: HomeAssistant, mqtt_mock: MagicMock, home: Home) -> None:
@@ -198,7 +199,7 @@ async def test_after_a_restart_we_are_still_there(hass: HomeAssistant, home: Hom
     assert owner(home, entity_id) == DOMAIN
 
 
-# --- MQTT discovery ----------------------------------------------------------------------------------------------------
+# --- MQTT discovery --------------------------------------------------------------------------------------------------
 
 
 async def test_mqtt_discovery_first(hass: HomeAssistant, home: Home) -> None:
@@ -261,7 +262,7 @@ async def test_discovery_that_comes_again_gets_us_back(hass: HomeAssistant, home
     assert own_device(home, "open:plug-1") is None
 
 
-# --- removing ----------------------------------------------------------------------------------------------------------
+# --- removing --------------------------------------------------------------------------------------------------------
 
 
 async def test_a_person_may_remove_a_device_of_ours(
@@ -294,8 +295,6 @@ async def test_the_device_of_the_hub_itself_cannot_be_removed(
 async def test_a_device_that_the_hub_forgets_leaves_nothing_on_a_foreign_device(
     hass: HomeAssistant, home: Home
 ) -> None:
-    from custom_components.firmware_hub.core.inputs import ForgetRequested
-
     await fire_mqtt_discovery(hass, "switch", discovered("relay"))
     entity_id = await home.find("plug-1")
     theirs = home.device_of(entity_id)
@@ -304,7 +303,7 @@ async def test_a_device_that_the_hub_forgets_leaves_nothing_on_a_foreign_device(
     assert dr.async_get(hass).async_get(theirs.id) is not None
 
 
-# --- the keys ----------------------------------------------------------------------------------------------------------
+# --- the keys --------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,11 @@ import pytest
 from homeassistant.core import Context
 from homeassistant.exceptions import ServiceValidationError
 from homeassistant.setup import async_setup_component
+from pytest_homeassistant_custom_component.common import MockUser
 from pytest_homeassistant_custom_component.typing import WebSocketGenerator
 
 from custom_components.firmware_hub.core.model import InstallState
+from simulator.images import Image
 from tests.ha.home import Home, until
 
 
@@ -52,20 +54,20 @@ async def test_install_by_day_approves_and_says_when_it_starts(home: Home) -> No
     assert home.commands("plug-1", "install") == []
 
 
-async def test_the_approval_names_the_person(home: Home, hass_admin_user: object) -> None:
+async def test_the_approval_names_the_person(home: Home, hass_admin_user: MockUser) -> None:
     await home.publish("1.1.0")
     entity_id = await home.offered()
-    await home.call("update.install", Context(user_id=hass_admin_user.id), entity_id=entity_id)  # type: ignore[attr-defined]
+    await home.call("update.install", Context(user_id=hass_admin_user.id), entity_id=entity_id)
     view = home.hub.device_view("open:plug-1")
     assert view is not None
     assert view.install is not None
-    assert view.install.approval.by == hass_admin_user.id  # type: ignore[attr-defined]
+    assert view.install.approval.by == hass_admin_user.id
 
 
 async def test_a_version_that_is_not_offered_is_refused_in_words(home: Home) -> None:
     await home.publish("1.1.0")
     entity_id = await home.offered()
-    with pytest.raises(ServiceValidationError, match="Version 7.7.7 is not what is offered now") as refused:
+    with pytest.raises(ServiceValidationError, match=r"Version 7\.7\.7 is not what is offered now") as refused:
         await home.call("update.install", entity_id=entity_id, version="7.7.7")
     assert refused.value.translation_key == "not_current_offer"
     assert home.state(entity_id).attributes["install_state"] == "awaiting_approval"
@@ -124,7 +126,7 @@ async def test_check_for_updates_asks_the_feeds_once(home: Home) -> None:
 
 
 async def test_the_notes_tell_changes_proof_risk_and_cost(home: Home, hass_ws_client: WebSocketGenerator) -> None:
-    home.vendor.add_release(_plug("1.0.5"), notes="Fixes <script>alert(1)</script> ![x](https://x.example/i.png)")
+    home.vendor.add_release(Image("Acme", "PLUG-S1", "1.0.5"), notes="Fixes <script>alert(1)</script> ![x](https://x.example/i.png)")
     await home.publish("1.1.0", notes="# Verified by nobody\n[more](https://acme.example) [bad](javascript:x)")
     entity_id = await home.offered()
     client = await hass_ws_client(home.hass)
@@ -155,8 +157,3 @@ async def test_the_entity_is_named_after_its_device(home: Home) -> None:
     device = home.device_of(entity_id)
     assert (device.manufacturer, device.model, device.sw_version) == ("Acme", "PLUG-S1", "1.0.0")
 
-
-def _plug(version: str) -> object:
-    from simulator.images import Image
-
-    return Image("Acme", "PLUG-S1", version)
