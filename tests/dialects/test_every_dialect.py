@@ -218,6 +218,10 @@ class CountingBook:
         self.asked += 1
         return self.fleet.at(dialect, address)
 
+    def is_claimed(self, dialect: str, address: str) -> bool:
+        self.asked += 1
+        return self.fleet.is_claimed(dialect, address)
+
     def get(self, device_id: str) -> Device | None:
         self.asked += 1
         return self.fleet.get(device_id)

@@ -231,3 +231,11 @@ def test_a_new_pattern_opens_the_question_again() -> None:
     moved = discovery(ft="home/%prefix%/%id%/")
     fleet = fleet_of(TASMOTA, BY_ID, message("stat/A1B2C3/STATUS2", STATUS2), moved)
     assert only_device(fleet).channel["other_command"] == "home/cmnd/A1B2C3/"
+
+
+def test_a_topic_below_one_that_two_devices_claim_is_refused_as_well() -> None:
+    fleet = Fleet()
+    for mac in ("AAAAAAAAAAA1", "AAAAAAAAAAA2"):
+        hear(TASMOTA, fleet, discovery(mac, t="hall"))
+    assert fleet.at("tasmota", "cmnd/hall/") is None
+    assert fault(TASMOTA, fleet, discovery("AAAAAAAAAAA3", t="hall/lamp")).reason == "malformed"

@@ -67,6 +67,10 @@ class Fleet:
             return None
         return self.devices[next(iter(claimed))]
 
+    def is_claimed(self, dialect: str, address: str) -> bool:
+        """Whether any device claimed this address."""
+        return (dialect, address) in self._claims
+
     def get(self, device_id: DeviceId) -> Device | None:
         """Return a device by its identity."""
         return self.devices.get(device_id)

@@ -138,6 +138,10 @@ class Hub:
         """Return the only device that claimed this address."""
         return self.fleet.at(dialect, address)
 
+    def is_claimed(self, dialect: str, address: str) -> bool:
+        """Whether any device claimed this address, one or several."""
+        return self.fleet.is_claimed(dialect, address)
+
     def get(self, device_id: DeviceId) -> Device | None:
         """Return a device by its identity."""
         return self.fleet.get(device_id)
@@ -146,8 +150,10 @@ class Hub:
 
     def _reported(self, item: i.DeviceReported, turn: Turn) -> None:
         current = self.installer.current.get(item.device_id)
-        known = item.device_id in self.fleet.devices
-        if item.retained and known and current is not None and current.state.is_commanded:
+        known = self.fleet.get(item.device_id)
+        if known is not None and known.dialect != item.dialect and not self._gives_way(known, item, turn):
+            return
+        if item.retained and known is not None and current is not None and current.state.is_commanded:
             return  # old by definition, and the device is changing just now (invariant 7)
         try:
             merge = self.fleet.merge(item, turn.now)
@@ -166,6 +172,21 @@ class Hub:
             self._settings_seen(item.device_id, turn)
         if self._is_incomplete(merge.device):
             self.installer.query_spaced(item.device_id, turn)
+
+    def _gives_way(self, known: Device, item: i.DeviceReported, turn: Turn) -> bool:
+        """One thing seen by two families: the native one takes the place of the generic one, nobody else does.
+
+        A message that names another family's device is otherwise not believed: it would let whoever can publish
+        anywhere on the broker change what is known of that device.
+        """
+        native = not self._capabilities[item.dialect].generic
+        if not (native and self._capabilities[known.dialect].generic) or known.id in self.installer.current:
+            if self.refused_messages.get(item.dialect, 0) == 0:
+                turn.audit("identity_claimed", known.id, by=item.dialect, known_as=known.dialect)
+            self.refused_messages[item.dialect] = self.refused_messages.get(item.dialect, 0) + 1
+            return False
+        self._conflicts((), self.fleet.forget(known.id), turn)
+        return True
 
     def _is_incomplete(self, device: Device) -> bool:
         missing = any(name not in device.settings for name in self._capabilities[device.dialect].borrows)

@@ -288,13 +288,14 @@ class Installer:
         self.last[install.device_id] = install
         turn.save_install(install)
         turn.audit("install_ended", install.device_id, install=install.id, verdict=install.state, **_why(install))
-        turn.announce(LifecycleKind.INSTALL_ENDED, install.device_id, **event_values(install, device))
         self._issues_of_end(install, device, turn)
         turn.do(ClearIssue(IssueKind.WINDOWS_MISSED, device.id))
         if stop is not None:
             self._stopped(stop, install, device, turn)
         elif install.state is InstallState.SUCCEEDED:
             self._healed(install, device, turn)
+        # Told last: whoever reacts to the event finds the repairs that belong to it.
+        turn.announce(LifecycleKind.INSTALL_ENDED, install.device_id, **event_values(install, device))
         self.give_back(device, turn)
         self.plan_due = True
 

@@ -30,6 +30,10 @@ class AddressBook(Protocol):
         """Return the only device that claimed this address; ``None`` if nobody did, or more than one."""
         ...
 
+    def is_claimed(self, dialect: str, address: str) -> bool:
+        """Whether any device claimed this address, one or several."""
+        ...
+
     def get(self, device_id: str) -> Device | None:
         """Return a device by its identity."""
         ...
@@ -52,6 +56,7 @@ class Capabilities:
         default_minutes: how long an install takes when nobody knows better.
         max_deadline: the longest time that an install of this family may take.
         borrows: names of the device's settings that an install changes and that are put back afterwards.
+        generic: the family only says what another one says better; the native family of the same thing takes its place.
         parallel: how many devices of one network may be installed at a time at most; ``None``: as the owner says.
     """
 
@@ -68,3 +73,4 @@ class Capabilities:
     max_deadline: timedelta
     borrows: tuple[str, ...] = ()
     parallel: int | None = None
+    generic: bool = False

@@ -12,9 +12,11 @@ from .feeds import Feeds
 from .fleet import Fleet
 from .inputs import ApproveRequested, RetryRequested, UnapproveRequested
 from .installer import Installer, event_values
-from .model import Approval, Delivery, Device, DeviceId, Install, InstallState, Offer, Trust
+from .matching import why_not_installable
+from .model import Approval, Device, DeviceId, Install, InstallState, Offer
 from .rollout import has_failed
 from .turn import Turn
+from .version import Order, compare
 
 Granted = Callable[[Device, Offer, Approval, Turn], None]
 
@@ -52,6 +54,9 @@ class Requests:
         current = self._installer.current.get(device.id)
         if current is not None and not current.state.is_waiting:
             raise Refused(Reason.ALREADY_RUNNING, current.state.value)
+        if current is not None and item.version == current.offer.version:
+            self._confirm(current, item, turn)
+            return
         offer = self._wanted(device, item.version)
         if current is not None:
             if current.offer.digest == offer.digest and current.offer.version == offer.version:
@@ -61,17 +66,23 @@ class Requests:
         self._grant(device, offer, item.by, at_once=item.at_once, turn=turn)
 
     def _wanted(self, device: Device, version: str | None) -> Offer:
-        offer = None if device.helper else self._feeds.catalogue.offer(device.fit_key)
+        if device.helper:
+            raise Refused(Reason.NO_OFFER, "it runs a helper image")
+        offer = self._feeds.catalogue.offer(device.fit_key)
         if version is not None and (offer is None or offer.version != version):
-            offer = None if device.helper else self._feeds.catalogue.release(device.fit_key, version)
-            if offer is None:
-                raise Refused(Reason.NOT_CURRENT_OFFER, version)
+            offer = self._permitted_rollback(device, version)
         if offer is None:
             raise Refused(Reason.NO_OFFER)
-        if offer.release.delivery is Delivery.MANUAL:
-            raise Refused(Reason.MANUAL_ONLY)
-        if offer.trust is not Trust.VENDOR and not all(artifact.sha256 for artifact in offer.release.artifacts):
-            raise Refused(Reason.NO_DIGEST)
+        if (reason := why_not_installable(offer)) is not None:
+            raise Refused(reason, offer.version)
+        return offer
+
+    def _permitted_rollback(self, device: Device, version: str) -> Offer:
+        """Return an older release that its maker's signature permits to go back to; nothing else may be named."""
+        offer = self._feeds.catalogue.release(device.fit_key, version)
+        older = offer is not None and compare(version, device.version, offer.release.version_scheme) is Order.OLDER
+        if offer is None or not older:
+            raise Refused(Reason.NOT_CURRENT_OFFER, version)
         return offer
 
     def _confirm(self, current: Install, item: ApproveRequested, turn: Turn) -> None:

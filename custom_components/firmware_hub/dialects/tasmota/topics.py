@@ -120,9 +120,12 @@ def is_below_another(device_id: DeviceId, addresses: tuple[str, ...], book: Addr
     for address in addresses:
         end = address.rfind("/", 0, -1)
         while end > 0:
-            owner = book.at("tasmota", address[: end + 1])
-            if owner is not None and owner.id != device_id:
-                return True
+            above = address[: end + 1]
+            if book.is_claimed("tasmota", above):
+                # A topic that two devices claim has no owner, and is somebody's all the same.
+                owner = book.at("tasmota", above)
+                if owner is None or owner.id != device_id:
+                    return True
             end = address.rfind("/", 0, end)
     return False
 
