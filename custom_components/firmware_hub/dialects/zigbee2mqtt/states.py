@@ -8,6 +8,8 @@ the device's own word when a check is answered (``answers.py``).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from ...core.errors import BadInput, Reason
 from ...core.inputs import DeviceInput, DeviceLinkChanged, DeviceReported, HealthReported, InstallReported, Stage
 from ...core.model import Device, DeviceFacts
@@ -65,13 +67,8 @@ def without_shown(device: Device) -> DeviceFacts:
 
 def _update(device: Device, update: Object, message: Message) -> tuple[DeviceInput, ...]:
     shown = _version(update)
-    learnt = {SHOWN: shown} if shown else {}
-    # The member came with 2.8.0, together with addresses in requests; it is null where no newer image is known.
-    if "latest_source" in update.keys():  # noqa: SIM118 - "in" alone asks whether it has a value
-        learnt[TAKES_URL] = "yes"
-    kept = {key: value for key, value in device.channel.items() if key not in (SHOWN, TAKES_URL)}
-    channel = {**kept, **learnt}
     found: tuple[DeviceInput, ...] = ()
+    channel = _learnt(device, update, shown)
     if channel != device.channel:
         found = (DeviceReported(device.id, NAME, DeviceFacts(channel=channel), retained=message.retained),)
     if update.label("state") == "updating":
@@ -80,6 +77,15 @@ def _update(device: Device, update: Object, message: Message) -> tuple[DeviceInp
         # Second-hand, so it counts as retained: good enough to look for an offer, never a result (invariant 7).
         found += (DeviceReported(device.id, NAME, DeviceFacts(version=shown), retained=True),)
     return found
+
+
+def _learnt(device: Device, update: Object, shown: str) -> Mapping[str, str]:
+    """Return the channel with what a state teaches; one without a version was never filled, and teaches nothing."""
+    if not shown:
+        return device.channel
+    channel = {key: value for key, value in device.channel.items() if key != TAKES_URL} | {SHOWN: shown}
+    # The member came with 2.8.0, together with addresses in requests; it is null where no newer image is known.
+    return channel | {TAKES_URL: "yes"} if "latest_source" in update.keys() else channel  # noqa: SIM118
 
 
 def _progress(device: Device, update: Object, message: Message) -> InstallReported:
