@@ -447,7 +447,8 @@ class Hub:
     def _manifest_unchanged(self, item: i.ManifestUnchanged, turn: Turn) -> None:
         if item.feed_id in self.feeds.states:
             self.feeds.unchanged(item.feed_id, turn.now)
-            turn.do(ClearIssue(IssueKind.FEED_UNREACHABLE, item.feed_id))
+            for kind in (IssueKind.FEED_UNREACHABLE, IssueKind.MANIFEST_REFUSED):
+                turn.do(ClearIssue(kind, item.feed_id))
             turn.refresh_hub = True
 
     def _manifest_refused(self, item: i.ManifestRefused, turn: Turn) -> None:
