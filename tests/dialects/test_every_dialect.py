@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, strategies as st
 
 from custom_components.firmware_hub.core import limits
+from custom_components.firmware_hub.core.errors import Refused
 from custom_components.firmware_hub.core.fleet import Fleet
 from custom_components.firmware_hub.core.inputs import (
     DeviceInput,
@@ -24,7 +25,7 @@ from custom_components.firmware_hub.core.inputs import (
 )
 from custom_components.firmware_hub.core.model import ArtifactRole, Device
 from custom_components.firmware_hub.dialects import BY_NAME, DIALECTS
-from custom_components.firmware_hub.dialects.base import Dialect, Message, Outgoing
+from custom_components.firmware_hub.dialects.base import Dialect, InstallOrder, Message, Outgoing
 
 from .talk import (
     FIXTURES,
@@ -44,7 +45,16 @@ from .talk import (
 ROOT = Path(__file__).parents[2]
 DEVICE_INPUTS = (DeviceReported, DeviceLinkChanged, HealthReported, InstallReported, DeviceWithdrawn)
 FAMILIES = [pytest.param(dialect, id=dialect.name) for dialect in DIALECTS]
-MAIN_FIXTURE = {"open": "acme_plug_s1-1.1.0", "tasmota": "sonoff_basic-14.5.0"}
+WITHOUT_CHOICE = [
+    pytest.param(dialect, id=dialect.name) for dialect in DIALECTS if not dialect.capabilities.chooses_artifact
+]
+MAIN_FIXTURE = {
+    "open": "acme_plug_s1-1.1.0",
+    "shelly": "plus_1-1.3.3",
+    "shelly_gen1": "shelly_1-1.11.8",
+    "tasmota": "sonoff_basic-14.5.0",
+}
+"""The conversation that stands for a family: the announcement first, that is what says who the device is."""
 SHORT_URL = "http://192.168.1.2:8127/f/9f2c61/t.bin"
 CONVERSATIONS = [
     pytest.param(dialect, name, id=f"{dialect.name}-{name}")
@@ -70,6 +80,17 @@ def the_device(dialect: Dialect) -> Device:
     return next(iter(known(dialect).devices.values()))
 
 
+def what_is_retained(dialect: Dialect) -> Message:
+    """The first message of the conversation that stays on the broker when the device is gone."""
+    return next(each for each in conversation(dialect) if each.retained)
+
+
+def install_order(dialect: Dialect, device: Device) -> InstallOrder:
+    """An order for the image at ``SHORT_URL``, or where the family leaves no choice for whatever its vendor offers."""
+    chooses = dialect.capabilities.chooses_artifact
+    return order(device, SHORT_URL if chooses else "", vendor_chooses=not chooses)
+
+
 def topics(dialect: Dialect) -> list[str]:
     return list(dict.fromkeys(each.topic for each in conversation(dialect)))
 
@@ -78,7 +99,7 @@ def orders(dialect: Dialect, device: Device) -> list[Outgoing]:
     """Everything that the dialect can write to a device."""
     return [
         *dialect.query(device),
-        *dialect.install(order(device, SHORT_URL)),
+        *dialect.install(install_order(dialect, device)),
         *dialect.restore(device, dialect.borrows(device)),
         *dialect.commit(device, "a-7"),
         *dialect.rollback(device, "a-7"),
@@ -126,7 +147,7 @@ def test_filters_are_filters(dialect: Dialect) -> None:
     for topic_filter in (*dialect.filters, *dialect.filters_for(the_device(dialect))):
         levels = topic_filter.split("/")
         assert all("#" not in level and ("+" not in level or level == "+") for level in levels)
-        assert levels[0] not in ("+", "")
+        assert any(level not in ("+", "") for level in levels)
 
 
 # --- conversations ---------------------------------------------------------------------------------------------------
@@ -201,8 +222,8 @@ def test_topics_of_nobody_are_passed_over(dialect: Dialect, topic: str) -> None:
 
 
 @pytest.mark.parametrize("dialect", FAMILIES)
-def test_a_cleared_announcement_withdraws_the_device(dialect: Dialect) -> None:
-    cleared = replace(announcement(dialect), payload=b"")
+def test_what_is_retained_of_a_device_withdraws_it_when_it_is_cleared(dialect: Dialect) -> None:
+    cleared = replace(what_is_retained(dialect), payload=b"")
     assert dialect.read(cleared, known(dialect)) == (DeviceWithdrawn(the_device(dialect).id),)
     assert dialect.read(cleared, Fleet()) == ()
 
@@ -240,8 +261,14 @@ def test_reading_asks_the_book_a_few_times_at_most(dialect: Dialect) -> None:
 
 @pytest.mark.parametrize("dialect", FAMILIES)
 def test_an_install_is_one_message_with_the_address_in_it(dialect: Dialect) -> None:
-    (command,) = dialect.install(order(the_device(dialect), SHORT_URL))
-    assert SHORT_URL in command.payload
+    (command,) = dialect.install(install_order(dialect, the_device(dialect)))
+    assert (SHORT_URL in command.payload) is dialect.capabilities.chooses_artifact
+
+
+@pytest.mark.parametrize("dialect", WITHOUT_CHOICE)
+def test_a_family_that_takes_only_its_vendors_choice_refuses_an_image_of_ours(dialect: Dialect) -> None:
+    with pytest.raises(Refused):
+        dialect.install(order(the_device(dialect), SHORT_URL))
 
 
 @pytest.mark.parametrize("dialect", FAMILIES)
@@ -333,6 +360,13 @@ def places(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str |
         yield from places(child, (*path, key))
 
 
+def at(document: Any, path: tuple[str | int, ...]) -> Any:
+    """What stands in one place."""
+    for step in path:
+        document = document[step]
+    return document
+
+
 def changed(document: Any, path: tuple[str | int, ...], value: Any) -> Any:
     """The document with another value in one place."""
     if not path:
@@ -379,14 +413,20 @@ NAMES = {
     "a template": "{{ states('lock.door') }}",
     "an emoji": "💡 Küche",
 }
-NAME_KEY = {"open": "name", "tasmota": "dn"}
+NAME_PLACE: Mapping[str, tuple[str, ...]] = {
+    "open": ("name",),
+    "shelly": ("result", "name"),
+    "shelly_gen1": ("id",),
+    "tasmota": ("dn",),
+}
+"""Where the announcement has the name that a person gave, or what is shown instead."""
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES.keys())
 @pytest.mark.parametrize("dialect", FAMILIES)
 def test_a_hostile_name_is_one_short_line_and_leads_nowhere(dialect: Dialect, name: str) -> None:
     plain = json.loads(announcement(dialect).payload)
-    told = message(announcement(dialect).topic, {**plain, NAME_KEY[dialect.name]: name})
+    told = message(announcement(dialect).topic, changed(plain, NAME_PLACE[dialect.name], name))
     (item,) = dialect.read(told, Fleet())
     (honest,) = dialect.read(announcement(dialect), Fleet())
     assert isinstance(item, DeviceReported)
@@ -400,15 +440,25 @@ def test_a_hostile_name_is_one_short_line_and_leads_nowhere(dialect: Dialect, na
     )
 
 
+OWN_WORDS = ("plug-0a1b", "tasmota_A1B2C3", "8CAAB5A1B2C3", "shellyplus1-a8032abe1234", "shelly1-B929CC")
+"""What stands in the topics of the main fixtures for the device itself."""
+
+
+def as_another(topic: str, word: str) -> str:
+    for own in OWN_WORDS:
+        topic = topic.replace(own, word)
+    return topic
+
+
 ODD_TOPICS: list[Callable[[str], str]] = [
     lambda topic: topic.replace("/", "//"),
     lambda topic: f"/{topic}",
     lambda topic: f"{topic}/",
     lambda topic: topic.upper(),
-    lambda topic: topic.replace("plug-0a1b", "+").replace("tasmota_A1B2C3", "+").replace("8CAAB5A1B2C3", "+"),
-    lambda topic: topic.replace("plug-0a1b", "#").replace("tasmota_A1B2C3", "#").replace("8CAAB5A1B2C3", "#"),
-    lambda topic: topic.replace("plug-0a1b", "x" * 60_000).replace("8CAAB5A1B2C3", "A" * 60_000),
-    lambda topic: topic.replace("plug-0a1b", "a\x00b").replace("8CAAB5A1B2C3", "8CAAB5A1B2\x00\x00"),
+    lambda topic: as_another(topic, "+"),
+    lambda topic: as_another(topic, "#"),
+    lambda topic: as_another(topic, "A" * 60_000),
+    lambda topic: as_another(topic, "8CAAB5A1B2\x00\x00"),
 ]
 
 
@@ -452,8 +502,8 @@ def test_whatever_a_device_announces_orders_stay_in_its_own_place(dialect: Diale
     words = st.text("abc/+#$% \x00", max_size=12) | st.sampled_from(
         ["%prefix%", "%topic%", "%id%/%hostname%", "fwhub/x"]
     )
-    key = data.draw(st.sampled_from([key for key, value in plain.items() if isinstance(value, str)]))
-    told = message(announcement(dialect).topic, {**plain, key: data.draw(words)})
+    texts = [path for path in places(plain) if isinstance(at(plain, path), str)]
+    told = message(announcement(dialect).topic, changed(plain, data.draw(st.sampled_from(texts)), data.draw(words)))
     for item in reads_or_refuses(dialect, told, Fleet()):
         assert isinstance(item, DeviceReported)
         device = replace(Device(item.device_id, dialect.name), channel=item.facts.channel or {})
