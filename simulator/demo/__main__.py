@@ -25,6 +25,8 @@ from simulator.demo.stage import LOG, Say, Stage, stage
 
 AS_SCRIPTED, NOT_AS_SCRIPTED, FAILED, INTERRUPTED = 0, 1, 2, 130
 A_DAY = 86_400.0
+WIDTH = 120
+"""Columns where the output goes into a file."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -67,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
 
 async def _run(options: argparse.Namespace) -> Result | None:
     began = time.monotonic()
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else WIDTH)
     task = asyncio.current_task()
     if task is not None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
@@ -83,7 +85,7 @@ async def _run(options: argparse.Namespace) -> Result | None:
         async with _beside(_report(running, say)):
             await night.approve_everything(running, say)
             await night.wake_the_sleepers(running, say)
-            await night.wait_for_verdicts(running)
+            await night.wait_for_verdicts(running, began)
         result = night.judge(running, began)
         console.print(view.final(result))
         if options.keep:

@@ -17,13 +17,14 @@ from simulator.demo.stage import Stage
 GOOD = frozenset({"succeeded", "already_installed"})
 HANDLED = frozenset({"rolled_back", "canceled", "skipped"})
 LAST_EVENTS = 6
+PROGRESS_WIDTH = 12
 
 
 def live(stage: Stage) -> RenderableType:
     """Return the picture of this moment: where to look, every device, and the latest events."""
     where = Text.assemble(
         ("Home Assistant  ", "bold"),
-        (stage.home_assistant.url, "cyan underline"),
+        (f"{stage.home_assistant.url}/config/updates", "cyan underline"),
         f"   user {OWNER}   password {PASSWORD}\n",
         ("Zone            ", "bold"),
         f"{stage.zone}, so that the window 00:00-05:00 is open.   Ctrl-C ends everything.",
@@ -34,7 +35,8 @@ def live(stage: Stage) -> RenderableType:
 def final(result: Result) -> RenderableType:
     """Return the table of the endings."""
     table = Table(title="How the night ended")
-    for name in ("Device", "Script", "Verdict", "Reason", "Runs", "Commands", "As scripted"):
+    table.add_column("Device", no_wrap=True)
+    for name in ("Script", "Verdict", "Reason", "Runs", "Commands", "As scripted"):
         table.add_column(name)
     for ending in result.endings:
         table.add_row(*_ending(ending))
@@ -51,8 +53,10 @@ def in_words(shown: Shown) -> dict[str, str]:
 
 def _devices(stage: Stage) -> Table:
     table = Table(expand=True)
-    for name in ("Device", "Family", "Script", "Version", "What Home Assistant shows", "Progress"):
+    table.add_column("Device", no_wrap=True)
+    for name in ("Family", "Script", "Version", "What Home Assistant shows"):
         table.add_column(name)
+    table.add_column("Progress", min_width=PROGRESS_WIDTH)
     for part in stage.cast:
         table.add_row(*_row(stage, part))
     return table
@@ -63,10 +67,12 @@ def _row(stage: Stage, part: Part) -> tuple[RenderableType, ...]:
     shown = stage.shown.devices.get(part.device_id)
     if shown is None:
         return name, family, Text(part.script.story, "dim"), Text("-"), Text("not found yet", "dim"), Text("")
-    version = f"{shown.installed} → {shown.latest}" if shown.offered or shown.busy else shown.installed
-    words = (
-        _words(shown.state, shown.reason) if shown.busy or not shown.verdict else _verdict(shown.verdict, shown.reason)
-    )
+    moves = shown.latest != shown.installed and (shown.offered or shown.busy)
+    version = f"{shown.installed} → {shown.latest}" if moves else shown.installed
+    if shown.verdict and not shown.busy:
+        words = _verdict(shown.verdict, stage.shown.verdicts().get(part.device_id, {}).get("reason") or "")
+    else:
+        words = Text(shown.title.partition(" · ")[2] or _plain(shown.state))
     bar: RenderableType = Text("")
     if shown.busy:
         bar = ProgressBar(total=100, completed=shown.percent or 0, pulse=shown.percent is None)
@@ -97,11 +103,7 @@ def _verdict(verdict: str, reason: str) -> Text:
     if not verdict:
         return Text("never offered", "cyan")
     colour = "green" if verdict in GOOD else "yellow" if verdict in HANDLED else "red"
-    return _words(verdict, reason, colour)
-
-
-def _words(state: str, reason: str, colour: str = "") -> Text:
-    return Text(_plain(state) + (f" ({_plain(reason)})" if reason else ""), colour)
+    return Text(_plain(verdict) + (f": {_plain(reason)}" if reason else ""), colour)
 
 
 def _plain(word: str) -> str:

@@ -15,6 +15,7 @@ from simulator.demo.home_assistant import ROOT
 SCRIPT = ROOT / "script" / "demo"
 LONGEST = 4 * 60
 VERDICTS = {"succeeded": 5, "rolled_back": 1, "failed": 1, "timed_out": 1}
+REPAIRS = ["device_dark", *["install_failed"] * 2, "manifest_refused", *["model_stopped"] * 3]
 
 
 async def run_demo(*arguments: str) -> Process:
@@ -57,7 +58,7 @@ async def test_every_device_ends_as_its_script_says() -> None:
         "refused_manifests": ["bad_signature"],
         "commands_outside_window": 0,
         "duplicate_commands": 0,
-        "repairs": ["device_dark", "install_failed", "manifest_refused", "model_stopped"],
+        "repairs": REPAIRS,
     }
 
 
