@@ -23,7 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
-from .tap import BrokerTap
+from simulator.tap import BrokerTap
 
 __all__ = ["Broker", "BrokerFailed", "BrokerTap", "find_mosquitto", "free_port"]
 

@@ -14,7 +14,7 @@ from simulator.devices.base import SimulatedDevice
 from simulator.devices.open import OpenDevice
 from simulator.devices.tasmota import TasmotaDevice
 from simulator.images import Image
-from simulator.link import Link, OwnLink, Switchboard
+from simulator.link import Link, OwnLink, Publication, Switchboard
 from simulator.watched import Watched
 
 type Call = Callable[[], Awaitable[None]]
@@ -103,6 +103,17 @@ class Fleet(Watched):
         for device in chosen:
             device.session = self._session
         await _in_parallel([device.start for device in chosen])
+
+    async def publish(self, publications: Sequence[Publication]) -> None:
+        """Say many things, in order and as fast as the broker takes them, over the shared connection.
+
+        Raises:
+            RuntimeError: this fleet has no shared connection.
+        """
+        if self._board is None:
+            raise RuntimeError("only a shared fleet has one connection for all")
+        await self._board.publish_all(publications)
+        await self._board.round_trip()
 
     # --- counting ----------------------------------------------------------------------------------------------------
 

@@ -15,11 +15,11 @@ from typing import Protocol, Self
 
 import aiomqtt
 
-from .tap import bytes_of
-from .watched import Watched
+from simulator.tap import AT_ONCE, bytes_of
+from simulator.watched import Watched
 
 KEEPALIVE = 30
-BATCH = 200
+BATCH = 500
 ROUND_TRIP = "simulator/round-trip"
 """Never subscribed. The broker's answer to unsubscribing says that it has worked through all that was sent before."""
 
@@ -150,7 +150,9 @@ class OwnLink:
     async def _talk(self, speaker: Speaker, first: asyncio.Future[None]) -> None:
         will = speaker.will()
         last_will = aiomqtt.Will(will.topic, will.payload, retain=will.retain) if will else None
-        async with aiomqtt.Client(self._host, self._port, will=last_will, keepalive=KEEPALIVE) as client:
+        async with aiomqtt.Client(
+            self._host, self._port, will=last_will, keepalive=KEEPALIVE, socket_options=AT_ONCE
+        ) as client:
             await client.subscribe([(topic, 1) for topic in speaker.filters()])
             self._client = client
             await speaker.on_connected()
@@ -207,7 +209,9 @@ class Switchboard(Watched):
     async def publish_all(self, publications: Sequence[Publication]) -> None:
         """Publish many as fast as the broker takes them, in order."""
         for start in range(0, len(publications), BATCH):
-            await asyncio.gather(*map(self.publish, publications[start : start + BATCH]))
+            if self._client is not None:
+                _push(self._client, publications[start : start + BATCH])
+                await self.round_trip()
 
     def plug_in(self, speaker: Speaker) -> None:
         """Bring a device's messages to it from now on."""
@@ -235,7 +239,7 @@ class Switchboard(Watched):
             self._changed()
 
     async def _talk(self) -> None:
-        async with aiomqtt.Client(self._host, self._port, keepalive=KEEPALIVE) as client:
+        async with aiomqtt.Client(self._host, self._port, keepalive=KEEPALIVE, socket_options=AT_ONCE) as client:
             client.pending_calls_threshold = BATCH
             await client.subscribe([(topic, 1) for topic in self._filters])
             self._client = client
@@ -289,6 +293,12 @@ class SharedLink:
 
 def _incoming(message: aiomqtt.Message) -> Incoming:
     return Incoming(message.topic.value, bytes_of(message), bool(message.retain))
+
+
+def _push(client: aiomqtt.Client, publications: Sequence[Publication]) -> None:
+    """Hand over many messages without waiting for each; aiomqtt waits until each one is written."""
+    for publication in publications:
+        client._client.publish(publication.topic, publication.payload, retain=publication.retain)  # noqa: SLF001
 
 
 def _cut(client: aiomqtt.Client) -> bool:

@@ -28,7 +28,7 @@ class Watched:
         for listener in self._listeners:
             listener()
 
-    async def wait_for(self, fact: Callable[[Self], object], timeout: float = 10.0) -> None:  # noqa: ASYNC109
+    async def wait_for(self, fact: Callable[[Self], object], timeout: float = 30.0) -> None:  # noqa: ASYNC109
         """Return as soon as ``fact(self)`` is true.
 
         Raises:

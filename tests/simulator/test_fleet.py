@@ -11,6 +11,7 @@ from simulator.devices.base import DeviceState
 from simulator.devices.open import OpenDevice
 from simulator.fleet import PLUG, Fleet
 from simulator.images import Image
+from simulator.link import Publication
 from simulator.vendor import Vendor
 
 NEW = Image("Acme", "PLUG-S1", "1.1.0", hardware="rev2")
@@ -101,6 +102,16 @@ async def test_a_thousand_share_one_connection(broker: Broker) -> None:
         await tap.settle()
 
     assert len({seen.topic for seen in tap.messages if seen.topic.endswith("/info")}) == 1000
+
+
+async def test_a_shared_fleet_can_say_ten_thousand_things_in_order(broker: Broker, tap: BrokerTap) -> None:
+    words = [Publication("load", str(number)) for number in range(10_000)]
+
+    async with Fleet(broker.host, broker.port, shared=True) as fleet:
+        await fleet.publish(words)
+    await tap.settle()
+
+    assert [seen.text for seen in tap.on("load")] == [word.payload for word in words]
 
 
 async def test_a_fault_in_the_simulation_is_told(broker: Broker, tap: BrokerTap, vendor: Vendor) -> None:
