@@ -9,9 +9,11 @@ from __future__ import annotations
 
 from .base import Dialect
 from .open import OpenDialect
+from .shelly import ShellyDialect
+from .shelly_gen1 import ShellyGen1Dialect
 from .tasmota import TasmotaDialect
 
-DIALECTS: tuple[Dialect, ...] = (OpenDialect(), TasmotaDialect())
+DIALECTS: tuple[Dialect, ...] = (OpenDialect(), TasmotaDialect(), ShellyDialect(), ShellyGen1Dialect())
 """All known dialects, in the order in which they are asked: native families before generic ones."""
 
 BY_NAME = {dialect.name: dialect for dialect in DIALECTS}
