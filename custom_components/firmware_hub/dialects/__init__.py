@@ -12,8 +12,15 @@ from .open import OpenDialect
 from .shelly import ShellyDialect
 from .shelly_gen1 import ShellyGen1Dialect
 from .tasmota import TasmotaDialect
+from .zigbee2mqtt import Zigbee2MqttDialect
 
-DIALECTS: tuple[Dialect, ...] = (OpenDialect(), TasmotaDialect(), ShellyDialect(), ShellyGen1Dialect())
+DIALECTS: tuple[Dialect, ...] = (
+    OpenDialect(),
+    TasmotaDialect(),
+    ShellyDialect(),
+    ShellyGen1Dialect(),
+    Zigbee2MqttDialect(),
+)
 """All known dialects, in the order in which they are asked: native families before generic ones."""
 
 BY_NAME = {dialect.name: dialect for dialect in DIALECTS}
