@@ -70,7 +70,12 @@ class Fleet(Watched):
         if device.name in self.devices:
             raise ValueError(f"there is a {device.name} already")
         self.devices[device.name] = device
-        device.on_change(self._changed)
+
+        def noticed() -> None:
+            self.crash = self.crash or device.crash
+            self._changed()
+
+        device.on_change(noticed)
 
     def _link(self) -> Link:
         return self._board.link() if self._board else OwnLink(self._host, self._port)

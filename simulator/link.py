@@ -117,22 +117,25 @@ class OwnLink:
 
     async def close(self) -> None:
         """See ``Link``."""
-        task, self._task = self._task, None
-        if task is not None:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError, aiomqtt.MqttError):
-                await task
+        if self._task is not None:
+            self._task.cancel()
+            await self._ended()
 
     async def drop(self) -> None:
         """See ``Link``."""
         self._staying_away = True
-        task, self._task = self._task, None
-        if task is None:
-            return
-        if self._client is None or not _cut(self._client):
-            task.cancel()
-        with contextlib.suppress(asyncio.CancelledError, aiomqtt.MqttError):
-            await task
+        if self._task is not None:
+            if self._client is None or not _cut(self._client):
+                self._task.cancel()
+            await self._ended()
+
+    async def _ended(self) -> None:
+        task = self._task
+        if task is not None:
+            await asyncio.wait([task])
+            self._task = None
+            if not task.cancelled():
+                task.result()
 
     async def _run(self, speaker: Speaker, first: asyncio.Future[None]) -> None:
         try:
@@ -142,6 +145,10 @@ class OwnLink:
                 self._client = None
                 if not self._staying_away:
                     await asyncio.sleep(self._retry_after)
+        except Exception as error:
+            if first.done():
+                raise
+            first.set_exception(error)
         finally:
             self._client = None
             if not first.done():

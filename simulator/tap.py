@@ -32,8 +32,9 @@ AT_ONCE = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),)
 class Seen:
     """One message as the broker passed it on.
 
-    ``retain`` is the flag that its publisher set. A tap that speaks MQTT 3.1.1 cannot see it: there it is true only for
-    messages that were lying in the broker when the tap came.
+    ``retain`` and ``qos`` are as its publisher set them. A tap that speaks MQTT 3.1.1 cannot see either: there ``retain``
+    is true only for messages that were lying in the broker when the tap came, and ``qos`` is always 0 (amqtt delivers
+    with the subscriber's).
     """
 
     topic: str
@@ -207,7 +208,7 @@ class BrokerTap(Watched):
             socket_options=AT_ONCE,
         ) as client:
             for topic in self._filters:
-                await client.subscribe(topic, qos=0 if self._mqtt5 else 2, options=self._options(first))
+                await client.subscribe(topic, options=self._options(first))
             self._client = client
             self._changed()
             async for _ in client.messages:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Iterable, Sequence
@@ -168,6 +167,7 @@ class SimulatedDevice(Watched, ABC):
         """
         await self._cancel_tasks()
         await self.link.close()
+        await self._cancel_tasks()
         if self.session is not None and self._own_session:
             await self.session.close()
             self.session = None
@@ -179,6 +179,7 @@ class SimulatedDevice(Watched, ABC):
         """Switch it off by the plug: its last will is published, and what it was doing is lost."""
         await self._cancel_tasks()
         await self.link.drop()
+        await self._cancel_tasks()
         self.deaf = False
         self._set(DeviceState.OFF)
 
@@ -199,14 +200,17 @@ class SimulatedDevice(Watched, ABC):
         if not self.online:
             self.state = DeviceState.ONLINE
         self._changed()
-        await self._announce()
+        await self._guard(self._announce())
 
     def on_message(self, message: Incoming) -> None:
         """Take a message from the broker."""
-        if self.deaf:
-            self.record.unheard += 1
-        else:
-            self._hear(message)
+        try:
+            if self.deaf:
+                self.record.unheard += 1
+            else:
+                self._hear(message)
+        except Exception as error:  # noqa: BLE001  whoever waits on this device is told
+            self.crash = error
         self._changed()
 
     # --- tools for the families --------------------------------------------------------------------------------------
@@ -244,20 +248,21 @@ class SimulatedDevice(Watched, ABC):
         task = asyncio.create_task(self._guard(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: work.close())
 
     async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
         try:
             await work
-        except Exception as error:  # noqa: BLE001
+        except Exception as error:  # noqa: BLE001  whoever waits on this device is told
             self.crash = error
         self._changed()
 
     async def _cancel_tasks(self) -> None:
-        for task in list(self._tasks):
-            if task is not asyncio.current_task():
-                task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
+        tasks = self._tasks - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
 
     async def _download(
         self,

@@ -126,5 +126,19 @@ async def test_a_fault_in_the_simulation_is_told(broker: Broker, tap: BrokerTap,
         device.__class__ = Broken
         await tap.publish("fwhub/device/one/command", '{"command":"report"}')
         with pytest.raises(RuntimeError, match="the simulation broke"):
-            await device.wait_for(lambda _: False)
+            await fleet.wait_for(lambda _: False)
         device.crash = None
+
+
+async def test_the_embedded_broker_carries_an_install_too(_sockets: None, vendor: Vendor) -> None:
+    async with Broker("amqtt") as broker, broker.tap() as tap, Fleet(broker.host, broker.port, speed=1000) as fleet:
+        late = fleet.open("one")
+        await fleet.start([late])
+        await order(tap, vendor, "one", "a1")
+        await late.wait_for(lambda d: d.last_status == "committed")
+        await late.cut_power()
+        await tap.wait_for_message(lambda seen: seen.text == "offline")
+        await tap.settle()
+
+    assert tap.attempts() == {("one", "a1"): 1}
+    assert tap.lasting_commands() == []
