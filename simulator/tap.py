@@ -32,9 +32,9 @@ AT_ONCE = ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),)
 class Seen:
     """One message as the broker passed it on.
 
-    ``retain`` and ``qos`` are as its publisher set them. A tap that speaks MQTT 3.1.1 cannot see either: there ``retain``
-    is true only for messages that were lying in the broker when the tap came, and ``qos`` is always 0 (amqtt delivers
-    with the subscriber's).
+    ``retain`` and ``qos`` are as its publisher set them. A tap that speaks MQTT 3.1.1 cannot see either: there
+    ``retain`` is true only for messages that were lying in the broker when the tap came, and ``qos`` is always 0,
+    because amqtt delivers with the subscriber's.
     """
 
     topic: str

@@ -130,7 +130,7 @@ async def test_a_fault_in_the_simulation_is_told(broker: Broker, tap: BrokerTap,
         device.crash = None
 
 
-async def test_the_embedded_broker_carries_an_install_too(_sockets: None, vendor: Vendor) -> None:
+async def test_the_embedded_broker_carries_an_install_too(vendor: Vendor) -> None:
     async with Broker("amqtt") as broker, broker.tap() as tap, Fleet(broker.host, broker.port, speed=1000) as fleet:
         late = fleet.open("one")
         await fleet.start([late])

@@ -4,8 +4,10 @@ import hashlib
 import json
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from simulator.broker import Broker, BrokerTap
@@ -20,6 +22,7 @@ from simulator.vendor import Vendor
 OLD = Image("Acme", "PLUG-S1", "1.1.0", hardware="rev2", variant="eu", counter=16)
 NEW = Image("Acme", "PLUG-S1", "1.2.0", hardware="rev2", variant="eu", counter=17)
 SPEED = 500.0
+SCHEMAS = Path(__file__).parents[2] / "docs" / "schemas"
 
 type Make = Callable[..., OpenDevice]
 
@@ -619,3 +622,20 @@ async def test_it_finds_its_way_back_after_the_broker_was_gone(hub: Hub, make: M
 
 def test_an_image_is_the_same_bytes_each_time() -> None:
     assert hashlib.sha256(NEW.build()).digest() == hashlib.sha256(NEW.build()).digest()
+
+
+@pytest.mark.parametrize("word", ["info", "health", "command", "status"])
+async def test_all_that_is_said_in_an_install_keeps_to_the_schemas(hub: Hub, make: Make, word: str) -> None:
+    schema = json.loads((SCHEMAS / f"open-{word}.schema.json").read_text())
+    device = make(slots=2, battery_percent=80, title="Kitchen plug")
+    await device.start()
+    await hub.install(device)
+    await hub.said(device, "trial")
+    await hub.command(device, command="rollback", id="a1")
+    await hub.said(device, "rolled_back")
+
+    said = [message.json for message in hub.tap.on(device.topic(word))]
+
+    assert said
+    for message in said:
+        jsonschema.validate(message, schema, jsonschema.Draft202012Validator)
