@@ -7,9 +7,18 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from custom_components.firmware_hub.core.effects import ClearIssue, Effect, IssueKind, QueryDevice, RaiseIssue
+from custom_components.firmware_hub.core.effects import (
+    ClearIssue,
+    Effect,
+    IssueKind,
+    QueryDevice,
+    RaiseIssue,
+    SendInstall,
+)
 from custom_components.firmware_hub.core.hub import Hub
 from custom_components.firmware_hub.core.inputs import (
+    AddressChecked,
+    ArtifactsReady,
     DeviceLinkChanged,
     DeviceReported,
     InstallReported,
@@ -21,6 +30,7 @@ from custom_components.firmware_hub.core.model import (
     Approval,
     Artifact,
     ArtifactRole,
+    Device,
     DeviceFacts,
     Identity,
     Install,
@@ -32,6 +42,7 @@ from custom_components.firmware_hub.core.model import (
 )
 from custom_components.firmware_hub.core.ports import Capabilities
 from custom_components.firmware_hub.core.records import Snapshot
+from custom_components.firmware_hub.core.rollout import Rollout
 
 NOW = datetime(2026, 11, 24, 0, 30, tzinfo=UTC)
 SOON = NOW + timedelta(seconds=1)
@@ -51,9 +62,10 @@ MESH = Capabilities(
 BULB, PLUG, FAR = "ieee:0x1", "ieee:0x2", "ieee:0x3"
 
 
-def report(device_id: str, network: str = "z", name: str = "", **facts: str) -> DeviceReported:
-    told = DeviceFacts(manufacturer="Acme", model="M", version="1", network=network, addresses=(f"{network}/{name}/",))
-    return DeviceReported(device_id, "mesh", replace(told, **facts))
+def report(device_id: str, network: str = "z", name: str = "", version: str = "1") -> DeviceReported:
+    addresses = (f"{network}/{name}/",)
+    told = DeviceFacts(manufacturer="Acme", model="M", version=version, network=network, addresses=addresses)
+    return DeviceReported(device_id, "mesh", told)
 
 
 @pytest.fixture
@@ -195,3 +207,49 @@ def test_a_stage_of_our_attempt_or_of_none_is_ours(hub: Hub, attempt_id: str | N
     installing(hub)
     hub.receive(InstallReported(BULB, Stage.DOWNLOADING, 40, attempt_id), SOON)
     assert hub.installer.current[BULB].percent == 40
+
+
+@pytest.mark.parametrize(("most", "running"), [(None, 3), (1, 1), (2, 2), (5, 3)])
+def test_a_family_may_allow_fewer_installs_in_a_network_than_the_owner(most: int | None, running: int) -> None:
+    rollout = Rollout()
+    rollout.limit("z", most)
+    for number in range(5):
+        rollout.add(waiting(number), "z")
+    for install in rollout.candidates(3):
+        rollout.began(install, "z")
+    assert rollout.running("z") == running
+    assert not rollout.may_start(waiting(4), "z", 3)
+
+
+def test_another_network_is_not_limited_by_it() -> None:
+    rollout = Rollout()
+    rollout.limit("z", 1)
+    for number in range(2):
+        rollout.add(waiting(number), "y")
+    for install in rollout.candidates(3):
+        rollout.began(install, "y")
+    assert rollout.running("y") == 2
+
+
+def waiting(number: int) -> Install:
+    offer = Offer(Release(Match("Acme", ("M",)), "2", ()), "feed", Trust.SIGNED, "Acme")
+    identity = Identity("Acme", f"M{number}", "", "")
+    return Install(f"i-{number}", f"d-{number}", offer, Approval("me", NOW, NOW), identity, "1")
+
+
+@pytest.mark.parametrize("state", [InstallState.APPROVED, InstallState.INSTALLING])
+def test_the_limit_of_a_family_holds_from_the_first_install_on(state: InstallState) -> None:
+    hub = Hub({"mesh": replace(MESH, parallel=1)}, new_id=lambda: "new")
+    device = Device(BULB, "mesh", network="z")
+    hub.restore(Snapshot((device,), (replace(waiting(1), device_id=BULB, state=state),), (), (), {}), NOW)
+    assert hub.installer.rollout.has_place("z", 3) is (state is InstallState.APPROVED)
+
+
+def test_a_device_that_has_just_spoken_is_not_asked_beside_its_command(hub: Hub) -> None:
+    install = replace(installing(hub), state=InstallState.DOWNLOADING, attempt_id="", command_at=None)
+    hub.receive(AddressChecked(reachable=True), NOW)
+    hub.receive(report(BULB, name="bulb"), NOW)
+    hub.installer.current[BULB] = install
+    effects = hub.receive(ArtifactsReady("i-1"), SOON)
+    assert any(isinstance(effect, SendInstall) for effect in effects)
+    assert not asked(effects)

@@ -372,12 +372,12 @@ def test_a_device_that_leaves_is_withdrawn(fleet: Fleet) -> None:
 def test_a_device_that_announces_itself_is_there_and_has_started(fleet: Fleet) -> None:
     assert read(fleet, event("device_announce")) == (
         DeviceLinkChanged(BULB, online=True),
-        InstallReported(BULB, Stage.REBOOTING),
+        InstallReported(BULB, Stage.RESTARTED),
     )
 
 
-def test_a_device_that_was_interviewed_can_be_asked(fleet: Fleet) -> None:
-    assert read(fleet, event("device_interview", status="successful")) == (InstallReported(BULB, Stage.REBOOTING),)
+def test_a_device_that_was_interviewed_is_there(fleet: Fleet) -> None:
+    assert read(fleet, event("device_interview", status="successful")) == (DeviceLinkChanged(BULB, online=True),)
 
 
 @pytest.mark.parametrize(
@@ -553,7 +553,7 @@ def test_success_is_a_claim_and_the_version_shown_with_it_is_forgotten(fleet: Fl
     channel = {key: value for key, value in bulb.channel.items() if key != "shown"}
     assert read(fleet, answer("update")) == (
         DeviceReported(BULB, "zigbee2mqtt", DeviceFacts(channel=channel)),
-        InstallReported(BULB, Stage.CLAIMS_DONE, attempt_id="a-7"),
+        InstallReported(BULB, Stage.RESTARTED, attempt_id="a-7"),
     )
 
 
@@ -687,7 +687,7 @@ def test_an_install_names_device_address_and_attempt(bulb: Device) -> None:
 def test_the_answer_to_an_install_is_known_again(fleet: Fleet, bulb: Device) -> None:
     sent = body_of(Z2M.install(zigbee_order(bulb, attempt_id="9f2c61d0a1b2c3d4")))
     told = answer("update", transaction=sent["transaction"])
-    assert InstallReported(BULB, Stage.CLAIMS_DONE, attempt_id="9f2c61d0a1b2c3d4") in read(fleet, told)
+    assert InstallReported(BULB, Stage.RESTARTED, attempt_id="9f2c61d0a1b2c3d4") in read(fleet, told)
 
 
 def test_an_older_image_is_ordered_as_such(bulb: Device) -> None:
@@ -794,9 +794,9 @@ def test_a_real_install_that_went_well() -> None:
         InstallReported(BULB, Stage.INSTALLING, 100, detail="0 s left"),
         version(NEW, retained=True),
         DeviceLinkChanged(BULB, online=True),
-        InstallReported(BULB, Stage.REBOOTING),
-        InstallReported(BULB, Stage.CLAIMS_DONE, attempt_id="install-1"),
-        InstallReported(BULB, Stage.REBOOTING),
+        InstallReported(BULB, Stage.RESTARTED),
+        InstallReported(BULB, Stage.RESTARTED, attempt_id="install-1"),
+        DeviceLinkChanged(BULB, online=True),
     ]
 
 

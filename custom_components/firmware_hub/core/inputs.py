@@ -23,6 +23,7 @@ class Stage(StrEnum):
     DOWNLOADING = "downloading"
     INSTALLING = "installing"
     REBOOTING = "rebooting"
+    RESTARTED = "restarted"
     TRIAL = "trial"
     COMMITTED = "committed"
     CLAIMS_DONE = "claims_done"

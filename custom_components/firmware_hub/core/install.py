@@ -338,7 +338,7 @@ def _not_sent(install: Install, item: NotSent, context: Context, now: datetime) 
 
 _FAILURES = {Stage.FAILED: Reason.DEVICE_REPORTED_FAILURE, Stage.REJECTED: Reason.IMAGE_REFUSED}
 _ABOUT_TO_RESTART = frozenset({Stage.REBOOTING, Stage.CLAIMS_DONE})
-_AFTER_RESTART = frozenset({Stage.TRIAL, Stage.COMMITTED})
+_AFTER_RESTART = frozenset({Stage.RESTARTED, Stage.TRIAL, Stage.COMMITTED})
 
 
 def _staged(install: Install, item: Staged, _context: Context, now: datetime) -> Step:

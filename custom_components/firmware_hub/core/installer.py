@@ -84,7 +84,9 @@ class Installer:
             self._resume(install, turn)
 
     def _resume(self, install: Install, turn: Turn) -> None:
-        network = self._device(install).network
+        device = self._device(install)
+        network = device.network
+        self.rollout.limit(network, self._capabilities[device.dialect].parallel)
         if install.state.is_waiting:
             self._enqueue(install)
             return
@@ -145,9 +147,10 @@ class Installer:
             self._put(after, turn, save=_differs(install, after))
         if after.state is not install.state:
             self._moved(install, after, turn)
+        if after.state is InstallState.DOWNLOADED and self.try_command(after, turn):
+            # It has just spoken. A question beside the command could be in the command's way.
+            return
         turn.do(*effects)
-        if after.state is InstallState.DOWNLOADED:
-            self.try_command(after, turn)
 
     def sighted(self, device: Device, turn: Turn, *, live: bool, rebooted: bool, moved: bool) -> None:
         """Tell an install what its device said of its own version. A retained word is no evidence (invariant 7)."""
@@ -245,20 +248,24 @@ class Installer:
         asked = self._asked(install)
         return gate.device_says(asked, now) or gate.window_says(asked, self.window, now)
 
-    def try_command(self, install: Install, turn: Turn) -> None:
-        """Order the command if the device has just spoken and every gate is open; the last look before the last look."""
+    def try_command(self, install: Install, turn: Turn) -> bool:
+        """Order the command, or hold the install, if the device has just spoken; whether it has.
+
+        This is the last look before the last look.
+        """
         device, presence = self._device(install), self._fleet.presence[install.device_id]
         if presence.last_report is None or turn.now - presence.last_report > limits.FRESH_REPORT:
-            return
+            return False
         if not self._may_begin_from(install, sight(install, device, moved=False)):
-            return
+            return False
         reason = gate.hub_says(self.state)
         answer = gate.No(reason) if reason else self.ask(install, turn.now)
         if answer is not None:
             self.happen(install, Hold(answer.reason, answer.values, answer.ask_again), turn)
-            return
+            return True
         turn.save_device(self._fleet.borrow(device.id, self._capabilities[device.dialect].borrows))
         self.happen(install, Command(self._new_id(), self._not_after(install, turn.now)), turn)
+        return True
 
     def _may_begin_from(self, install: Install, sighting: Sighting) -> bool:
         if sighting is not Sighting.HELPER:
@@ -474,6 +481,7 @@ class Installer:
 
     def _enqueue(self, install: Install) -> None:
         device = self._device(install)
+        self.rollout.limit(device.network, self._capabilities[device.dialect].parallel)
         if install.not_before is not None:
             self._park(install)
             return

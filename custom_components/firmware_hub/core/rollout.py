@@ -5,7 +5,7 @@ Rules (design section 3):
 * Invariant 8: the first device of each (model, hardware, variant, version) is installed alone; the others wait for its
   verdict and its settling time. The pilot is chosen on purpose: mains before battery, on line before unknown.
 * A pilot that fails stops its release; a device that is not recovered stops its model. Nothing else is held up.
-* At most ``parallel_installs`` run per network (issue text; dialects.md section 7.12).
+* At most ``parallel_installs`` run per network, and fewer where the family says so (dialects.md section 7.12).
 * An install that cannot start for a reason of its own is parked and costs nothing until that reason may be gone, so
   that looking for the next one does not depend on how many wait.
 """
@@ -86,6 +86,7 @@ class Rollout:
         self._ready: dict[str, dict[PilotKey, OrderedDict[str, Install]]] = defaultdict(dict)
         self._where: dict[str, tuple[str, PilotKey]] = {}
         self._running: dict[str, set[str]] = defaultdict(set)
+        self._most: dict[str, int] = {}
         self.pilots: dict[PilotKey, Pilot] = {}
         self.stops: dict[ModelKey, Stop] = {}
         self.durations: dict[ModelKey, tuple[float, ...]] = {}
@@ -135,6 +136,15 @@ class Rollout:
         """How many installs run in a network."""
         return len(self._running[network])
 
+    def limit(self, network: str, most: int | None) -> None:
+        """Note how many may run in a network at most, whatever the owner says; ``None``: as the owner says."""
+        if most is not None:
+            self._most[network] = most
+
+    def has_place(self, network: str, parallel: int) -> bool:
+        """Whether one more may run in a network, where its owner allows ``parallel``."""
+        return self.running(network) < min(parallel, self._most.get(network, parallel))
+
     def candidates(self, parallel: int) -> Iterator[Install]:
         """Yield installs whose turn it is, network by network; look at each and begin, park or drop it.
 
@@ -146,7 +156,7 @@ class Rollout:
 
     def _group(self, network: str, key: PilotKey, parallel: int) -> Iterator[Install]:
         looked: set[str] = set()
-        while self.running(network) < parallel and self.blocked(key) is None:
+        while self.has_place(network, parallel) and self.blocked(key) is None:
             group = self._ready[network].get(key, OrderedDict())
             install = next((item for name, item in group.items() if name not in looked), None)
             if install is None:
@@ -156,7 +166,7 @@ class Rollout:
 
     def may_start(self, install: Install, network: str, parallel: int) -> bool:
         """Whether a waiting install has a free place and nothing of its release or model in its way."""
-        ready = self.is_ready(install.id) and self.running(network) < parallel
+        ready = self.is_ready(install.id) and self.has_place(network, parallel)
         return ready and self.blocked(install.pilot_key) is None
 
     # --- pilots and stops ------------------------------------------------------------------------------------------------

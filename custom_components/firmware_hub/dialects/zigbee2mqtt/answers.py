@@ -120,7 +120,8 @@ def read_update(base: str, message: Message, book: AddressBook) -> tuple[DeviceI
     device, attempt, sentence = answered
     if sentence is not None:
         return (_failed(device, attempt, sentence, message),)
-    done = InstallReported(device.id, Stage.CLAIMS_DONE, attempt_id=attempt, retained=message.retained)
+    # Said after the device announced itself, or two minutes after it was told to restart: time to ask.
+    done = InstallReported(device.id, Stage.RESTARTED, attempt_id=attempt, retained=message.retained)
     return (DeviceReported(device.id, NAME, without_shown(device), retained=message.retained), done)
 
 

@@ -215,10 +215,9 @@ def _read_event(base: str, message: Message, book: AddressBook) -> tuple[DeviceI
         return (DeviceWithdrawn(device.id),)
     if kind == "device_announce":
         # Sent by a device that has just started, or has just found its way back into the mesh.
-        return (DeviceLinkChanged(device.id, online=True), InstallReported(device.id, Stage.REBOOTING))
-    if kind == "device_interview" and data.label("status") == "successful":
-        return (InstallReported(device.id, Stage.REBOOTING),)
-    return ()
+        return (DeviceLinkChanged(device.id, online=True), InstallReported(device.id, Stage.RESTARTED))
+    interviewed = kind == "device_interview" and data.label("status") == "successful"
+    return (DeviceLinkChanged(device.id, online=True),) if interviewed else ()
 
 
 _OF_BRIDGES: dict[str, Callable[[str, Message, AddressBook], tuple[DeviceInput, ...]]] = {
