@@ -21,6 +21,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from simulator.watched import Watched
 
 OPEN_COMMAND = re.compile(r"^fwhub/device/([^/]+)/command$")
+ZIGBEE_COMMAND = re.compile(r"/bridge/request/device/ota_update/(?:update|schedule)(?:/downgrade)?$")
 MARKER = "simulator/tap/"
 RECONNECT_AFTER = 0.05
 DONT_SEND_RETAINED = 2
@@ -59,7 +60,10 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class InstallCommand:
-    """One order to install. ``attempt`` is the attempt id (open) or the address of the image (Tasmota knows no ids)."""
+    """One order to install.
+
+    ``attempt`` is the attempt id (open), the transaction (Zigbee2MQTT) or the image's address (Tasmota knows no ids).
+    """
 
     dialect: str
     device: str
@@ -246,13 +250,15 @@ def bytes_of(message: aiomqtt.Message) -> bytes:
 
 
 def _is_command(topic: str) -> bool:
-    return OPEN_COMMAND.match(topic) is not None or "cmnd" in topic.split("/")
+    return OPEN_COMMAND.match(topic) is not None or "cmnd" in topic.split("/") or "/bridge/request/" in topic
 
 
 def _read(seen: Seen, urls: dict[str, str]) -> list[InstallCommand]:
     """Return the install commands in one message; ``urls`` remembers each Tasmota device's last ``OtaUrl``."""
     if found := OPEN_COMMAND.match(seen.topic):
         return _read_open(seen, found.group(1))
+    if ZIGBEE_COMMAND.search(seen.topic):
+        return _read_zigbee(seen)
     levels = seen.topic.split("/")
     if "cmnd" not in levels[:-1]:
         return []
@@ -273,6 +279,14 @@ def _read_open(seen: Seen, device: str) -> list[InstallCommand]:
         return []
     attempt, url = str(order.get("id", "")), str(order.get("url", ""))
     return [InstallCommand("open", device, attempt, url, seen.retain, seen.qos, seen.at)]
+
+
+def _read_zigbee(seen: Seen) -> list[InstallCommand]:
+    order = seen.json
+    if not isinstance(order, dict):
+        return [InstallCommand("zigbee2mqtt", seen.text, "", "", seen.retain, seen.qos, seen.at)]
+    device, attempt, url = (str(order.get(key, "")) for key in ("id", "transaction", "url"))
+    return [InstallCommand("zigbee2mqtt", device, attempt, url, seen.retain, seen.qos, seen.at)]
 
 
 def _tasmota_words(command: str, payload: str) -> list[tuple[str, str]]:

@@ -498,6 +498,19 @@ async def test_every_order_is_recorded_with_its_attempt(hub: Hub) -> None:
     assert len(lamp.record.duplicate_commands) == 1
 
 
+async def test_orders_are_counted_at_the_broker(hub: Hub) -> None:
+    _, lamp = await hub.lamp(ZigbeeMisbehaviour.BUSY)
+    await hub.install(lamp, transaction="a-1")
+    await hub.ask("schedule/downgrade", lamp, transaction="a-1")
+    await hub.ask("check", lamp)
+    await hub.tap.publish(f"zigbee2mqtt/{REQUEST}/update", "bulb", retain=True)
+    await hub.tap.settle()
+
+    commands = [(command.device, command.attempt) for command in hub.tap.install_commands()]
+    assert commands == [(lamp.ieee, "a-1"), (lamp.ieee, "a-1"), ("bulb", "")]
+    assert (len(hub.tap.duplicates()), [seen.text for seen in hub.tap.lasting_commands()]) == (1, ["bulb"])
+
+
 # --- sleeping devices ------------------------------------------------------------------------------------------------
 
 
