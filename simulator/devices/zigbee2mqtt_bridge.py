@@ -120,11 +120,10 @@ class Zigbee2MqttBridge(BridgeVoice):
         await self.link.open(self)
 
     async def _forget_work(self) -> None:
-        for task in list(self._tasks):
-            if task is not asyncio.current_task():
+        while others := self._tasks - {asyncio.current_task()}:
+            for task in others:
                 task.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await task
+            await asyncio.gather(*others, return_exceptions=True)
         self._running.clear()
 
     async def _die_for_a_while(self) -> None:
