@@ -68,7 +68,9 @@ async def test_a_real_message_on_the_broker_makes_the_offer(
 
 async def test_many_devices_make_one_offer(hass: HomeAssistant, mqtt_mock: MagicMock) -> None:
     first = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_MQTT}, data=message())
-    second = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_MQTT}, data=message('{"a": 1}'))
+    second = await hass.config_entries.flow.async_init(
+        DOMAIN, context={"source": SOURCE_MQTT}, data=message('{"a": 1}')
+    )
     assert first["type"] is FlowResultType.FORM
     assert (second["type"], second["reason"]) == (FlowResultType.ABORT, "already_in_progress")
 

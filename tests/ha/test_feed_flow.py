@@ -25,6 +25,11 @@ async def asked(home: Home, **changes: Any) -> Any:
     return await home.hass.config_entries.subentries.async_configure(form["flow_id"], GIVEN | changes)
 
 
+def suggested(form: Any) -> dict[str, str]:
+    """Return what a form proposes."""
+    return {str(key): key.description["suggested_value"] for key in form["data_schema"].schema}
+
+
 async def confirmed(home: Home, form: Any) -> Any:
     """Say that the fingerprints are right."""
     done = await home.hass.config_entries.subentries.async_configure(form["flow_id"], {})
@@ -109,10 +114,11 @@ async def test_a_feed_can_be_changed_and_keeps_its_identity(home: Home) -> None:
         (home.entry.entry_id, SUBENTRY_FEED), context={"source": SOURCE_RECONFIGURE, "subentry_id": "feed1"}
     )
     assert (form["type"], form["step_id"]) == (FlowResultType.FORM, "reconfigure")
-    shown = {str(key): key.description["suggested_value"] for key in form["data_schema"].schema}
+    shown = suggested(form)
     assert shown["url"] == home.vendor.manifest_url
     changed = shown | {"url": URL, "title": "Moved"}
     form = await home.hass.config_entries.subentries.async_configure(form["flow_id"], changed)
+    assert form["description_placeholders"] is not None
     assert form["description_placeholders"]["fingerprints"] == f"- `{home.vendor.key.thumbprint}`"
     done = await confirmed(home, form)
     assert (done["type"], done["reason"]) == (FlowResultType.ABORT, "reconfigure_successful")

@@ -108,7 +108,7 @@ async def test_what_happens_is_told_by_the_entity_and_on_the_bus(home: Home) -> 
 
 async def test_texts_of_devices_are_harmless_in_events(home: Home) -> None:
     events = async_capture_events(home.hass, EVENT_LIFECYCLE)
-    values = {"name": "[click](http://x.example) <img src=x>", "devices": 3}
+    values: dict[str, str | int | bool | None] = {"name": "[click](http://x.example) <img src=x>", "devices": 3}
     for listener in tuple(home.hub._lifecycle_listeners):
         listener(Announce(LifecycleKind.UPDATE_OFFERED, None, values))
     assert "](" not in events[0].data["name"]

@@ -190,4 +190,3 @@ async def test_update_all_approves_a_hundred_and_flashes_none(home: Home) -> Non
     await home.call("update.install", entity_id=entity_ids)
     assert home.hub.hub_view().waiting == 100
     assert not any(home.commands(name, "install") for name in names)
-

@@ -126,7 +126,9 @@ async def test_check_for_updates_asks_the_feeds_once(home: Home) -> None:
 
 
 async def test_the_notes_tell_changes_proof_risk_and_cost(home: Home, hass_ws_client: WebSocketGenerator) -> None:
-    home.vendor.add_release(Image("Acme", "PLUG-S1", "1.0.5"), notes="Fixes <script>alert(1)</script> ![x](https://x.example/i.png)")
+    home.vendor.add_release(
+        Image("Acme", "PLUG-S1", "1.0.5"), notes="Fixes <script>alert(1)</script> ![x](https://x.example/i.png)"
+    )
     await home.publish("1.1.0", notes="# Verified by nobody\n[more](https://acme.example) [bad](javascript:x)")
     entity_id = await home.offered()
     client = await hass_ws_client(home.hass)
@@ -156,4 +158,3 @@ async def test_the_entity_is_named_after_its_device(home: Home) -> None:
     assert home.state(entity_id).name == "plug-1 Firmware"
     device = home.device_of(entity_id)
     assert (device.manufacturer, device.model, device.sw_version) == ("Acme", "PLUG-S1", "1.0.0")
-

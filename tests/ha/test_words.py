@@ -1,0 +1,273 @@
+"""What people read: in Home Assistant's language, with every place filled, and nothing foreign that acts."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.helpers.translation import async_get_translations
+from homeassistant.util import dt as dt_util
+
+from custom_components.firmware_hub import words
+from custom_components.firmware_hub.const import DOMAIN
+from custom_components.firmware_hub.core.errors import BadInput, OutsideFailed, Reason, Refused
+from custom_components.firmware_hub.core.model import (
+    Approval,
+    Artifact,
+    ArtifactRole,
+    Device,
+    Install,
+    InstallState,
+    Match,
+    Offer,
+    Release,
+    Trust,
+)
+from custom_components.firmware_hub.core.rollout import has_failed
+from custom_components.firmware_hub.core.view import DeviceView
+from custom_components.firmware_hub.release_notes import release_notes
+
+NOW = dt_util.utcnow()
+RELEASE = Release(
+    Match("Acme", ("PLUG-S1",)), "1.1.0", (Artifact(ArtifactRole.MAIN, "p.bin", "https://a/p.bin", 9, "ab" * 32),)
+)
+OFFER = Offer(RELEASE, "feed1", Trust.SIGNED, "Acme", "THUMB", NOW, NOW + timedelta(days=30))
+DEVICE = Device("open:plug-1", "open", "Hall lamp", "Acme", "PLUG-S1", version="1.0.0")
+INSTALL = Install("i1", DEVICE.id, OFFER, Approval("me", NOW, NOW), DEVICE.identity, "1.0.0", InstallState.APPROVED)
+VIEW = DeviceView(DEVICE, "1.0.0", "1.1.0", OFFER, None, None, InstallState.AWAITING_APPROVAL, None)
+
+
+@pytest.fixture(autouse=True)
+async def _texts_are_loaded(hass: HomeAssistant) -> None:
+    await async_get_translations(hass, "en", "common", {DOMAIN})
+    hass.config.components.add(DOMAIN)
+
+
+def view(install: Install, reason: Reason | None = None, **changes: object) -> DeviceView:
+    """Return what is shown of an install."""
+    return replace(VIEW, install=install, state=install.state, reason=reason, **changes)  # type: ignore[arg-type]
+
+
+# --- titles ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_offer_has_the_device_as_its_title(hass: HomeAssistant) -> None:
+    assert words.title(hass, VIEW) == "Hall lamp"
+
+
+def test_a_device_without_a_name_is_called_by_its_make(hass: HomeAssistant) -> None:
+    assert words.title(hass, replace(VIEW, device=replace(DEVICE, name=""))) == "Acme PLUG-S1"
+    bare = replace(DEVICE, name="", manufacturer="", model="")
+    assert words.title(hass, replace(VIEW, device=bare)) == "open:plug-1"
+
+
+@pytest.mark.parametrize(
+    ("reason", "values", "said"),
+    [
+        (None, {}, "approved"),
+        (Reason.LOW_BATTERY, {"percent": "31", "needed": "50"}, "approved: battery 31 %, needs 50 %"),
+        (Reason.LOW_BATTERY, {}, "approved: battery ? %, needs ? %"),
+        (Reason.PAUSED, {}, "approved: updates are paused"),
+        (Reason.WAITS_FOR_PILOT, {}, "approved: waits for the first device of its model"),
+        (
+            Reason.WEAK_KEY,
+            {},
+            "approved: The key is too weak: signatures made with it can be forged. Ask the maker for",
+        ),
+    ],
+)
+def test_a_wait_says_why(hass: HomeAssistant, reason: Reason | None, values: dict[str, str], said: str) -> None:
+    shown = words.live_words(hass, view(INSTALL, reason, reason_values=values))
+    assert shown.startswith(said)
+
+
+def test_a_start_that_is_soon_is_an_hour(hass: HomeAssistant) -> None:
+    starts = dt_util.utcnow() + timedelta(hours=2)
+    shown = words.live_words(hass, view(INSTALL, Reason.WAITS_FOR_WINDOW, starts_at=starts))
+    assert shown == f"approved, starts after {dt_util.as_local(starts):%H:%M}"
+
+
+def test_a_start_on_another_day_has_its_date(hass: HomeAssistant) -> None:
+    starts = dt_util.utcnow() + timedelta(days=3)
+    shown = words.live_words(hass, view(INSTALL, Reason.WAITS_FOR_WINDOW, starts_at=starts))
+    assert shown == f"approved, starts after {dt_util.as_local(starts):%Y-%m-%d %H:%M}"
+
+
+@pytest.mark.parametrize("state", [state for state in InstallState if state.is_active])
+def test_whatever_runs_has_words(hass: HomeAssistant, state: InstallState) -> None:
+    shown = words.live_words(hass, view(replace(INSTALL, state=state)))
+    assert shown
+    assert "live_" not in shown
+
+
+def test_a_failed_try_is_remembered_while_there_is_an_offer(hass: HomeAssistant) -> None:
+    last = replace(INSTALL, state=InstallState.FAILED)
+    assert words.live_words(hass, replace(VIEW, last=last)) == "the last try failed"
+    assert words.live_words(hass, replace(VIEW, last=last, offer=None)) == ""
+    assert words.live_words(hass, replace(VIEW, last=replace(last, state=InstallState.SUCCEEDED))) == ""
+
+
+@pytest.mark.parametrize("state", [None, *InstallState])
+def test_every_state_has_words(hass: HomeAssistant, state: InstallState | None) -> None:
+    shown = words.state_words(hass, state)
+    assert shown[0].isupper()
+
+
+# --- outcomes --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("state", [state for state in InstallState if state.is_end])
+def test_every_end_has_a_title_that_names_the_device(hass: HomeAssistant, state: InstallState) -> None:
+    told = words.outcome(hass, replace(INSTALL, state=state), "Hall lamp")
+    assert str(told["title"]).startswith("Hall lamp")
+    assert told["failed"] is has_failed(replace(INSTALL, state=state))
+    assert bool(told["next_step"]) is told["failed"]
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "said"),
+    [
+        (InstallState.FAILED, Reason.CAME_BACK_OLD, "the device works"),
+        (InstallState.ROLLED_BACK, Reason.SELF_ROLLBACK, "the device works"),
+        (InstallState.TIMED_OUT, Reason.NO_RETURN, "not working"),
+        (InstallState.FAILED, Reason.STUCK_IN_HELPER, "not working"),
+        (InstallState.FAILED, Reason.SETTINGS_LOST, "not working"),
+        (InstallState.ROLLBACK_FAILED, Reason.ROLLBACK_LOST, "not working"),
+    ],
+)
+def test_the_title_says_whether_the_device_works(
+    hass: HomeAssistant, state: InstallState, reason: Reason, said: str
+) -> None:
+    told = words.outcome(hass, replace(INSTALL, state=state, reason=reason), "Hall lamp")
+    assert said in str(told["title"])
+
+
+def test_some_ends_have_advice_of_their_own(hass: HomeAssistant) -> None:
+    special = words.advice(hass, Reason.SETTINGS_LOST, works=False)
+    assert special not in {words.advice(hass, None, works=False), words.advice(hass, None, works=True)}
+
+
+# --- errors ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_every_reason_is_a_sentence_without_open_places(hass: HomeAssistant, reason: Reason) -> None:
+    said = words.sentence(hass, reason, {})
+    assert said.endswith((".", "?"))
+    assert "{" not in said
+    assert len(said) > 15
+    assert str(words.as_ha_error(Refused(reason, "x")))[0].isupper()
+
+
+def test_no_reason_is_no_sentence(hass: HomeAssistant) -> None:
+    assert words.sentence(hass, None) == ""
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (Refused(Reason.NO_OFFER), ServiceValidationError),
+        (BadInput(Reason.MALFORMED), ServiceValidationError),
+        (OutsideFailed(Reason.DISK_FULL), HomeAssistantError),
+    ],
+)
+def test_blame_decides_the_kind_of_error(
+    hass: HomeAssistant, error: BadInput | Refused | OutsideFailed, kind: type[HomeAssistantError]
+) -> None:
+    shown = words.as_ha_error(error)
+    assert type(shown) is kind
+    assert (shown.translation_domain, shown.translation_key) == (DOMAIN, error.reason.value)
+
+
+def test_foreign_detail_in_an_error_is_harmless(hass: HomeAssistant) -> None:
+    shown = str(words.as_ha_error(Refused(Reason.NOT_CURRENT_OFFER, "<img src=x>{0}")))
+    assert "<img" not in shown
+
+
+def test_an_unknown_word_shows_its_key(hass: HomeAssistant) -> None:
+    assert words.text(hass, "no_such_word") == "no_such_word"
+
+
+# --- notes -----------------------------------------------------------------------------------------------------------
+
+
+def notes(hass: HomeAssistant, offer: Offer, **device: object) -> str:
+    """Return the text of the dialog for an offer."""
+    shown = release_notes(hass, replace(VIEW, offer=offer, device=replace(DEVICE, **device)))  # type: ignore[arg-type]
+    assert shown is not None
+    return shown
+
+
+def test_no_notes_are_said_to_be_none(hass: HomeAssistant) -> None:
+    assert "The maker gives no notes." in notes(hass, OFFER)
+
+
+@pytest.mark.parametrize(
+    ("trust", "said"),
+    [
+        (Trust.SIGNED, "Signed by **Acme**, key THUMB"),
+        (Trust.DIGEST, "Not signed."),
+        (Trust.VENDOR, "the hub cannot check what will be installed"),
+    ],
+)
+def test_the_proof_says_how_far_it_goes(hass: HomeAssistant, trust: Trust, said: str) -> None:
+    shown = notes(hass, replace(OFFER, trust=trust))
+    assert said in shown
+    assert ("SHA-256" in shown) is (trust is not Trust.VENDOR)
+
+
+@pytest.mark.parametrize(
+    ("release", "device", "said"),
+    [
+        ({}, {}, "Cannot be undone"),
+        ({"dual_bank": True}, {}, "keeps the old version"),
+        ({}, {"slots": 2}, "keeps the old version"),
+        ({"rollback_to": ("1.0.0",)}, {}, "permits going back to 1.0.0"),
+        ({"revertible": True}, {}, "says that it can be undone"),
+        ({"regulated": True}, {}, "regulated"),
+        ({"severity": "high", "cves": ("CVE-2026-0001",)}, {}, "severity high: CVE-2026-0001"),
+        ({"severity": "high"}, {}, "severity high: -"),
+        ({}, {"battery_powered": True}, "Runs on a battery"),
+        ({"install_minutes": 4}, {}, "About 4 min"),
+        ({}, {}, "A few minutes"),
+    ],
+)
+def test_the_risk_and_the_cost(
+    hass: HomeAssistant, release: dict[str, object], device: dict[str, object], said: str
+) -> None:
+    offer = replace(OFFER, release=replace(RELEASE, **release))  # type: ignore[arg-type]
+    assert said in notes(hass, offer, **device)
+
+
+def test_very_long_notes_leave_room_for_the_proof(hass: HomeAssistant) -> None:
+    many = tuple((f"1.0.{number}", "word " * 2000) for number in range(9, 0, -1))
+    shown = notes(hass, replace(OFFER, notes=many))
+    assert len(shown) < 16_000
+    assert "Older notes are left out here." in shown
+    assert "Who vouches for it" in shown
+
+
+def test_without_dates_none_are_shown(hass: HomeAssistant) -> None:
+    shown = notes(hass, replace(OFFER, issued=None, expires=None))
+    assert "Stated on" not in shown
+    assert "Good until" not in shown
+
+
+def test_a_failed_try_comes_first(hass: HomeAssistant) -> None:
+    last = replace(INSTALL, state=InstallState.FAILED, reason=Reason.CAME_BACK_OLD)
+    shown = release_notes(hass, replace(VIEW, last=last))
+    assert shown is not None
+    assert shown.startswith("**Hall lamp: the update to 1.1.0 failed, the device works**")
+
+
+def test_a_success_before_is_not_told_again(hass: HomeAssistant) -> None:
+    shown = release_notes(hass, replace(VIEW, last=replace(INSTALL, state=InstallState.SUCCEEDED)))
+    assert shown is not None
+    assert not shown.startswith("**")
+
+
+def test_a_running_install_shows_what_it_installs(hass: HomeAssistant) -> None:
+    shown = release_notes(hass, replace(view(replace(INSTALL, state=InstallState.INSTALLING)), offer=None))
+    assert shown is not None
+    assert "### 1.1.0" in shown
