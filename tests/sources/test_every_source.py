@@ -56,6 +56,7 @@ def test_only_a_signed_format_is_trusted_as_signed() -> None:
     assert {source.name: source.trust for source in SOURCES} == {
         "signed_manifest": Trust.SIGNED,
         "github_releases": Trust.DIGEST,
+        "shelly_index": Trust.DIGEST,
     }
 
 

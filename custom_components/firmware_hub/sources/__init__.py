@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from .base import Source
 from .github_releases import GithubReleasesSource
+from .shelly_index import ShellyIndexSource
 from .signed_manifest import SignedManifestSource
 
-SOURCES: tuple[Source, ...] = (SignedManifestSource(), GithubReleasesSource())
+SOURCES: tuple[Source, ...] = (SignedManifestSource(), GithubReleasesSource(), ShellyIndexSource())
 """All known sources."""
 
 BY_NAME = {source.name: source for source in SOURCES}
