@@ -108,6 +108,7 @@ class SimulatedDevice(Watched, ABC):
         self.booted_at = time.monotonic()
         self.session: aiohttp.ClientSession | None = None
         self._own_session = False
+        self._announced_bytes: int | None = None
         self._boots = False
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -274,7 +275,8 @@ class SimulatedDevice(Watched, ABC):
     ) -> Download:
         """GET at most ``limit`` bytes, without following redirects, and record it.
 
-        ``on_chunk`` is called with the bytes received so far; a ``ConnectionError`` from it ends the transfer.
+        ``on_chunk`` is called with the bytes received so far; a ``ConnectionError`` from it ends the transfer. How many
+        the server announced is in ``_announced_bytes`` meanwhile.
         """
         if self.session is None:
             self.session = aiohttp.ClientSession()
@@ -286,6 +288,7 @@ class SimulatedDevice(Watched, ABC):
                 url, headers=dict(headers), timeout=timeout, allow_redirects=False, auto_decompress=False
             ) as response:
                 status, length = response.status, response.content_length
+                self._announced_bytes = length
                 async for chunk in response.content.iter_chunked(4096):
                     body += chunk
                     if len(body) > limit:

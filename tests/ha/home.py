@@ -2,7 +2,9 @@
 
 import asyncio
 import json
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 from unittest.mock import MagicMock
@@ -207,3 +209,14 @@ def discovered(kind: str) -> dict[str, Any]:
         "command_topic": f"plug-1/{kind}/set",
         "device": {"identifiers": ["plug-1"], "name": "Plug in the hall"},
     }
+
+
+async def spoil(home: Home) -> None:
+    """Take the record's table away while the hub has its database open: nothing can be written down any more."""
+    path = home.hass.config.path(".storage", f"{DOMAIN}.{home.entry.entry_id}.db")
+
+    def rename() -> None:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.execute("ALTER TABLE audit RENAME TO lost")
+
+    await home.hass.async_add_executor_job(rename)

@@ -4,11 +4,12 @@ import asyncio
 import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, override
 from unittest.mock import patch
 
 import pytest
-from homeassistant.components.notify import DOMAIN as NOTIFY, NotifyEntity, NotifyEntityFeature
+from homeassistant.components.notify import NotifyEntity
+from homeassistant.components.notify.const import DOMAIN as NOTIFY, NotifyEntityFeature
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import entity_component
 from homeassistant.setup import async_setup_component
@@ -43,6 +44,7 @@ class Phone(NotifyEntity):
     def __init__(self) -> None:
         self.told: list[tuple[str | None, str]] = []
 
+    @override
     async def async_send_message(self, message: str, title: str | None = None) -> None:
         self.told.append((title, message))
 
@@ -54,7 +56,7 @@ async def use(hass: HomeAssistant, not_before: str) -> Phone:
     await hass.async_add_executor_job(shutil.copy, BLUEPRINT, target)
     assert await async_setup_component(hass, NOTIFY, {})
     phone = Phone()
-    component: entity_component.EntityComponent[NotifyEntity] = hass.data["entity_components"][NOTIFY]  # type: ignore[assignment]
+    component: entity_component.EntityComponent[NotifyEntity] = hass.data["entity_components"][NOTIFY]
     await component.async_add_entities([phone])
     inputs = {"notify_targets": [phone.entity_id], "not_before": not_before}
     blueprint = {"use_blueprint": {"path": NAME, "input": inputs}}

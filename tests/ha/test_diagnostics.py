@@ -1,7 +1,7 @@
 """What a person may attach to a bug report, and the system information."""
 
 import json
-import sqlite3
+from datetime import timedelta
 from typing import Any
 
 from homeassistant.setup import async_setup_component
@@ -11,7 +11,7 @@ from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.firmware_hub.const import CONF_SERVING, DOMAIN
 from custom_components.firmware_hub.diagnostics import _json
-from tests.ha.home import MAC, Home, fire_tasmota, tasmota_config, until
+from tests.ha.home import MAC, Home, fire_tasmota, spoil, tasmota_config, until
 
 INFO = {"protocol": 1, "manufacturer": "Acme", "model": "PLUG-S1", "version": "1.0.0"}
 
@@ -62,6 +62,10 @@ async def test_hardware_addresses_keep_their_maker_only() -> None:
     }
 
 
+async def test_lengths_of_time_are_seconds() -> None:
+    assert _json({"wait": timedelta(minutes=1), "none": None}) == {"wait": 60.0, "none": None}
+
+
 async def test_a_digest_stays_whole() -> None:
     assert _json("a" * 64) == "a" * 64
 
@@ -69,18 +73,10 @@ async def test_a_digest_stays_whole() -> None:
 async def test_a_record_that_cannot_be_read_does_not_hide_the_rest(
     home: Home, hass_client: ClientSessionGenerator
 ) -> None:
-    path = home.hass.config.path(".storage", f"{DOMAIN}.{home.entry.entry_id}.db")
-    await home.hass.async_add_executor_job(_spoil, path)
+    await spoil(home)
     found = await diagnostics(home, hass_client)
     assert found["record"] == {"unreadable": "disk_failed"}
     assert found["hub"]["connected"] is True
-
-
-def _spoil(path: str) -> None:
-    """Take the record's table away while the hub has it open."""
-    connection = sqlite3.connect(path, isolation_level=None)
-    connection.execute("ALTER TABLE audit RENAME TO lost")
-    connection.close()
 
 
 async def test_system_information(home: Home) -> None:

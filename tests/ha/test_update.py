@@ -1,15 +1,21 @@
 """The update entity by day: offers, words, approvals, skips, notes."""
 
+from typing import Any
+
 import pytest
 from homeassistant.core import Context
-from homeassistant.exceptions import ServiceValidationError
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockUser
 from pytest_homeassistant_custom_component.typing import WebSocketGenerator
 
 from custom_components.firmware_hub.core.model import InstallState
+from custom_components.firmware_hub.sensor import InstallStateSensor
+from custom_components.firmware_hub.update import CheckOnce, FirmwareUpdateEntity
 from simulator.images import Image
-from tests.ha.home import Home, until
+from tests.ha.home import Home, discovered, fire_mqtt_discovery, spoil, until
+from tests.ha.test_hub_entities import CHECK
+from tests.ha.test_night import started
 
 
 async def test_a_device_with_nothing_to_install_is_off(home: Home) -> None:
@@ -158,3 +164,63 @@ async def test_the_entity_is_named_after_its_device(home: Home) -> None:
     assert home.state(entity_id).name == "plug-1 Firmware"
     device = home.device_of(entity_id)
     assert (device.manufacturer, device.model, device.sw_version) == ("Acme", "PLUG-S1", "1.0.0")
+
+
+async def test_the_device_is_described_as_it_is_now(home: Home) -> None:
+    entity_id = await home.find()
+    await home.announce("plug-1", version="1.0.1", hardware="rev2", retain=False)
+    await until(lambda: home.device_of(entity_id).sw_version == "1.0.1")
+    assert home.device_of(entity_id).hw_version == "rev2"
+
+
+async def test_a_device_of_somebody_else_is_described_by_them(home: Home) -> None:
+    await fire_mqtt_discovery(home.hass, "switch", discovered("relay"))
+    entity_id = await home.find()
+    await home.announce("plug-1", version="1.0.1", retain=False)
+    await until(lambda: home.state(entity_id).attributes["installed_version"] == "1.0.1")
+    assert home.device_of(entity_id).sw_version is None
+    assert home.device_of(entity_id).name == "Plug in the hall"
+
+
+async def test_a_device_that_is_gone_makes_its_entities_unavailable(home: Home) -> None:
+    update = FirmwareUpdateEntity(home.entry, "open:gone", CheckOnce(home.hub))
+    sensor = InstallStateSensor(home.entry, "open:gone", enabled=True)
+    for entity in (update, sensor):
+        assert entity.available is False
+        assert entity.device_info is None
+        assert entity.extra_state_attributes is None
+    assert sensor.native_value is None
+    assert update.in_progress is False
+    assert (update.installed_version, update.latest_version, update.title) == (None, None, None)
+    assert await update.async_release_notes() is None
+
+
+async def test_a_skip_that_comes_too_late_disturbs_nothing(night: Home, caplog: pytest.LogCaptureFixture) -> None:
+    await night.publish("1.1.0")
+    entity_id, _ = await started(night)
+    await night.call("update.skip", entity_id=entity_id)
+    await until(lambda: "came too late" in caplog.text)
+    assert night.state(entity_id).attributes["in_progress"] is True
+
+
+async def test_what_cannot_be_written_down_is_not_approved(home: Home) -> None:
+    await home.publish("1.1.0")
+    entity_id = await home.offered()
+    await spoil(home)
+    with pytest.raises(HomeAssistantError, match="cannot write to its disk"):
+        await home.call("update.install", entity_id=entity_id)
+
+
+@pytest.mark.parametrize("service", ["button.press", "firmware_hub.check"])
+async def test_a_check_that_cannot_be_written_down_says_so(home: Home, service: str) -> None:
+    await until(lambda: not home.hub.hub.feeds.states["feed1"].fetching)
+    await spoil(home)
+    target: dict[str, Any] = {"entity_id": CHECK} if service == "button.press" else {}
+    with pytest.raises(HomeAssistantError, match="cannot write to its disk"):
+        await home.call(service, **target)
+
+
+async def test_a_record_that_cannot_be_read_is_an_error_in_words(home: Home) -> None:
+    await spoil(home)
+    with pytest.raises(HomeAssistantError, match="cannot write to its disk"):
+        await home.act("history")
