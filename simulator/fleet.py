@@ -12,6 +12,8 @@ import aiohttp
 
 from simulator.devices.base import SimulatedDevice
 from simulator.devices.open import OpenDevice
+from simulator.devices.shelly import ShellyDevice
+from simulator.devices.shelly_gen1 import ShellyGen1Device
 from simulator.devices.tasmota import TasmotaDevice
 from simulator.images import Image
 from simulator.link import Link, OwnLink, Publication, Switchboard
@@ -19,10 +21,21 @@ from simulator.watched import Watched
 
 type Call = Callable[[], Awaitable[None]]
 
+COMMANDS = (
+    "fwhub/device/+/command",
+    "cmnd/#",
+    "+/rpc",
+    "shellies/+/rpc",
+    "+/command",
+    "shellies/+/command",
+)
+"""Where all families hear, as filters of which no two select one topic."""
 AT_ONCE = 50
 """Devices that are switched on at the same time."""
 PLUG = Image("Acme", "PLUG-S1", "1.0.0", hardware="rev2")
 TASMOTA = Image("Tasmota", "ESP32", "14.6.0", variant="tasmota32")
+SHELLY = Image("Shelly", "Plus1", "1.3.3")
+SHELLY_GEN1 = Image("Shelly", "SHSW-1", "1.11.8")
 
 
 class Fleet(Watched):
@@ -39,7 +52,7 @@ class Fleet(Watched):
         self.devices: dict[str, SimulatedDevice] = {}
         self.speed = speed
         self._host, self._port = host, port
-        self._board = Switchboard(host, port) if shared else None
+        self._board = Switchboard(host, port, filters=COMMANDS) if shared else None
         self._session: aiohttp.ClientSession | None = None
 
     @override
@@ -59,6 +72,20 @@ class Fleet(Watched):
         """Add a Tasmota device; ``options`` are those of ``TasmotaDevice``. It is started with the fleet."""
         defaults: dict[str, Any] = {"mac": _mac(len(self.devices)), "speed": self.speed}
         device = TasmotaDevice(name=name, image=image, link=self._link(), **defaults | options)
+        self._add(device)
+        return device
+
+    def shelly(self, name: str, image: Image = SHELLY, **options: Any) -> ShellyDevice:
+        """Add a later Shelly; ``options`` are those of ``ShellyDevice``. It is started with the fleet."""
+        defaults: dict[str, Any] = {"mac": _mac(len(self.devices)), "speed": self.speed}
+        device = ShellyDevice(name=name, image=image, link=self._link(), **defaults | options)
+        self._add(device)
+        return device
+
+    def shelly_gen1(self, name: str, image: Image = SHELLY_GEN1, **options: Any) -> ShellyGen1Device:
+        """Add a Shelly of the first generation; ``options`` are its own. It is started with the fleet."""
+        defaults: dict[str, Any] = {"mac": _mac(len(self.devices)), "speed": self.speed}
+        device = ShellyGen1Device(name=name, image=image, link=self._link(), **defaults | options)
         self._add(device)
         return device
 

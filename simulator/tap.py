@@ -22,6 +22,8 @@ from simulator.watched import Watched
 
 OPEN_COMMAND = re.compile(r"^fwhub/device/([^/]+)/command$")
 ZIGBEE_COMMAND = re.compile(r"/bridge/request/device/ota_update/(?:update|schedule)(?:/downgrade)?$")
+SHELLY_CALL = re.compile(r"^(?!fwhub/)(.+)(?<!/events)/rpc$")
+SHELLY_GEN1_COMMAND = re.compile(r"^shellies/(?:([^/]+)/)?command$")
 MARKER = "simulator/tap/"
 RECONNECT_AFTER = 0.05
 DONT_SEND_RETAINED = 2
@@ -62,7 +64,8 @@ class Seen:
 class InstallCommand:
     """One order to install.
 
-    ``attempt`` is the attempt id (open), the transaction (Zigbee2MQTT) or the image's address (Tasmota knows no ids).
+    ``attempt`` is the attempt id (open), the transaction (Zigbee2MQTT), the id of the call (Shelly) or the image's
+    address (Tasmota knows no ids); a Shelly of the first generation is told nothing that could tell two orders apart.
     """
 
     dialect: str
@@ -250,7 +253,8 @@ def bytes_of(message: aiomqtt.Message) -> bytes:
 
 
 def _is_command(topic: str) -> bool:
-    return OPEN_COMMAND.match(topic) is not None or "cmnd" in topic.split("/") or "/bridge/request/" in topic
+    patterns = (OPEN_COMMAND, SHELLY_CALL, SHELLY_GEN1_COMMAND)
+    return any(each.match(topic) for each in patterns) or "cmnd" in topic.split("/") or "/bridge/request/" in topic
 
 
 def _read(seen: Seen, urls: dict[str, str]) -> list[InstallCommand]:
@@ -259,6 +263,10 @@ def _read(seen: Seen, urls: dict[str, str]) -> list[InstallCommand]:
         return _read_open(seen, found.group(1))
     if ZIGBEE_COMMAND.search(seen.topic):
         return _read_zigbee(seen)
+    if found := SHELLY_CALL.match(seen.topic):
+        return _read_shelly(seen, found.group(1))
+    if found := SHELLY_GEN1_COMMAND.match(seen.topic):
+        return _read_shelly_gen1(seen, found.group(1) or "")
     levels = seen.topic.split("/")
     if "cmnd" not in levels[:-1]:
         return []
@@ -287,6 +295,21 @@ def _read_zigbee(seen: Seen) -> list[InstallCommand]:
         return [InstallCommand("zigbee2mqtt", seen.text, "", "", seen.retain, seen.qos, seen.at)]
     device, attempt, url = (str(order.get(key, "")) for key in ("id", "transaction", "url"))
     return [InstallCommand("zigbee2mqtt", device, attempt, url, seen.retain, seen.qos, seen.at)]
+
+
+def _read_shelly(seen: Seen, prefix: str) -> list[InstallCommand]:
+    call = seen.json
+    if not isinstance(call, dict) or call.get("method") != "Shelly.Update":
+        return []
+    params = call.get("params")
+    url = str(params.get("url", "")) if isinstance(params, dict) else ""
+    return [InstallCommand("shelly", prefix, str(call.get("id", "")), url, seen.retain, seen.qos, seen.at)]
+
+
+def _read_shelly_gen1(seen: Seen, device: str) -> list[InstallCommand]:
+    if seen.text != "update_fw":
+        return []
+    return [InstallCommand("shelly_gen1", device, "", "", seen.retain, seen.qos, seen.at)]
 
 
 def _tasmota_words(command: str, payload: str) -> list[tuple[str, str]]:

@@ -19,6 +19,7 @@ from custom_components.firmware_hub.dialects.shelly import ShellyDialect
 from simulator.broker import Broker, BrokerTap
 from simulator.devices.base import DeviceState
 from simulator.devices.shelly import ShellyDevice, ShellyMisbehaviour as Wrong
+from simulator.fleet import Fleet as Devices
 from simulator.images import Image
 from simulator.link import OwnLink
 from simulator.shelly_package import BadPackage, index_of_app, package, read_package
@@ -442,6 +443,39 @@ async def test_somebody_else_may_change_it(hub: Hub, make: Make) -> None:
     await device.start()
     await device.become(NEW)
     assert (device.version, device.record.boots) == ("1.7.5", 2)
+
+
+async def test_orders_are_counted_at_the_broker(hub: Hub, make: Make) -> None:
+    device = make(prefix="shellies/kitchen", misbehaviours=[Wrong.DOES_NOTHING])
+    await device.start()
+    await hub.call(device, "Shelly.GetStatus", call_id="1")
+    await hub.call(device, "Shelly.Update", {"url": hub.url}, "install-a-1")
+    await hub.tap.publish("shellies/kitchen/rpc", '{"id":"install-a-1","method":"Shelly.Update"}', retain=True)
+    await hub.tap.publish("shellies/kitchen/rpc", "[]", qos=1)
+    await hub.tap.settle()
+
+    commands = [(each.dialect, each.device, each.attempt, each.url) for each in hub.tap.install_commands()]
+    assert commands == [
+        ("shelly", "shellies/kitchen", "install-a-1", hub.url),
+        ("shelly", "shellies/kitchen", "install-a-1", ""),
+    ]
+    assert [seen.retain for seen in hub.tap.lasting_commands()] == [True, False]
+    assert len(hub.tap.duplicates()) == 1
+
+
+@pytest.mark.parametrize("shared", [False, True], ids=["own connections", "one connection"])
+async def test_a_fleet_of_both_families_is_ordered(hub: Hub, broker: Broker, shared: bool) -> None:
+    fleet = Devices(broker.host, broker.port, speed=SPEED, shared=shared)
+    fleet.shelly("plus")
+    fleet.shelly("deep", prefix="shellies/deep")
+    fleet.shelly_gen1("first", offered="1.14.0", offered_url=hub.url)
+    async with fleet:
+        update = {"id": "u", "src": "hub/test", "method": "Shelly.Update", "params": {"url": hub.url}}
+        await hub.tap.publish("plus/rpc", json.dumps(update))
+        await hub.tap.publish("shellies/deep/rpc", json.dumps(update))
+        await hub.tap.publish("shellies/first/command", "update_fw")
+        await fleet.wait_for(lambda f: all(device.record.boots == 2 for device in f.devices.values()))
+    assert fleet.versions() == {"1.7.5": 3}
 
 
 # --- packages --------------------------------------------------------------------------------------------------------

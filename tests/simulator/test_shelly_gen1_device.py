@@ -207,6 +207,17 @@ async def test_somebody_else_may_change_it(hub: Hub, make: Make) -> None:
     assert (device.version, device.update_status) == ("1.14.0", "idle")
 
 
+async def test_orders_are_counted_at_the_broker(hub: Hub, make: Make) -> None:
+    device = make(misbehaviours=[Wrong.DOES_NOTHING])
+    await device.start()
+    for topic in (f"{HERE}/command", "shellies/command"):
+        await hub.command("update", topic)
+        await hub.command("update_fw", topic)
+    await hub.tap.settle()
+    commands = [(each.dialect, each.device) for each in hub.tap.install_commands()]
+    assert commands == [("shelly_gen1", NAME), ("shelly_gen1", "")]
+
+
 def test_the_page_of_all_models_names_their_builds() -> None:
     page = index_of_models({"http://x/SHSW-1.zip": NEW})
     assert page["data"] == {"SHSW-1": {"url": "http://x/SHSW-1.zip", "version": "20230913-112003/v1.14.0-gcb84623"}}
