@@ -18,7 +18,8 @@ from .const import KEY_FIRMWARE
 from .coordinator import FirmwareHubConfigEntry, FirmwareHubCoordinator
 from .core.errors import HubError
 from .core.inputs import ApproveRequested, CheckRequested, UnapproveRequested
-from .core.model import DeviceId
+from .core.model import Device, DeviceId
+from .device_link import own_device
 from .entity import DeviceEntity, add_for_each_device, asked_by
 from .markdown import https_address, plain
 from .release_notes import release_notes
@@ -169,6 +170,17 @@ class FirmwareUpdateEntity(DeviceEntity, UpdateEntity):
 
     @override
     @callback
+    def _on_changed(self) -> None:
+        """Bring a device of our own up to date as well; one of another integration is theirs to describe."""
+        before = self._view
+        super()._on_changed()
+        if before is None or self._view is None or _described(before.device) == _described(self._view.device):
+            return
+        if self.device_entry is not None and self.device_entry.config_entry_id == self._entry.entry_id:
+            own_device(self.hass, self._entry.entry_id, self._view.device)
+
+    @override
+    @callback
     def _async_write_ha_state(self) -> None:
         """Notice a Skip, for which Home Assistant has no other hook: it takes the approval back."""
         super()._async_write_ha_state()
@@ -188,3 +200,8 @@ class FirmwareUpdateEntity(DeviceEntity, UpdateEntity):
             await self._coordinator.async_ask(UnapproveRequested(self._device_id, by, skip=True))
         except HubError as error:
             _LOGGER.info("The skip of %s came too late: %s", self.entity_id, error)
+
+
+def _described(device: Device) -> tuple[str, ...]:
+    """Return what the device registry shows of a device."""
+    return (device.name, device.manufacturer, device.model, device.hardware, device.version)
