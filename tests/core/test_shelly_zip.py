@@ -159,7 +159,11 @@ def zipped(files: Mapping[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> by
     return buffer.getvalue()
 
 
-@pytest.mark.parametrize("raw", [b"", b"{", b"\xff", b'{"name":1,"name":2}', b"[" * 60_000])
+@pytest.mark.parametrize(
+    "raw",
+    [b"", b"{", b"\xff", b'{"name":1,"name":2}', b"[" * 60_000],
+    ids=["nothing", "open", "no UTF-8", "a name twice", "deep"],
+)
 def test_a_manifest_that_is_no_json_is_refused(raw: bytes) -> None:
     assert refusal(raw_package(raw)).reason is Reason.NOT_FIRMWARE
 
@@ -191,7 +195,11 @@ def test_an_encrypted_file_is_refused() -> None:
     assert refusal(bytes(data)).detail == "packed in a way that no device understands"
 
 
-@pytest.mark.parametrize("data", [b"", b"PK", b"PK\x05\x06" + bytes(17), b"<html>" * 100, APP])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"PK", b"PK\x05\x06" + bytes(17), b"<html>" * 100, APP],
+    ids=["nothing", "two letters", "half an end", "a page", "a bare image"],
+)
 def test_what_is_no_package_is_refused(data: bytes) -> None:
     assert refusal(data).reason is Reason.NOT_FIRMWARE
 

@@ -360,6 +360,7 @@ async def test_it_says_why_an_update_failed_and_does_not_restart(
         (package(replace(NEW, model="Plus1ZB")), "app name mismatch"),
         (package(NEW)[:-100], "not a firmware package"),
     ],
+    ids=["no ZIP", "changed files", "changed image", "nothing that boots", "another app", "cut off"],
 )
 async def test_a_wrong_package_is_refused(hub: Hub, make: Make, data: bytes, words: str) -> None:
     url = hub.vendor.add_file("wrong.zip", data)["url"]
@@ -485,7 +486,7 @@ def test_a_package_is_one_that_the_hub_accepts() -> None:
     assert check_package(package(NEW), app="Plus1", version="1.7.5").parts == ("boot", "app", "fs", "nvs")
 
 
-@pytest.mark.parametrize("data", [package(NEW), package(NEW, first_generation=True)])
+@pytest.mark.parametrize("data", [package(NEW), package(NEW, first_generation=True)], ids=["later", "first"])
 def test_a_package_becomes_its_image(data: bytes) -> None:
     assert read_package(data) == NEW
 
