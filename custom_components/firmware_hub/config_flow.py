@@ -84,8 +84,8 @@ class FirmwareHubConfigFlow(ConfigFlow, domain=DOMAIN):
     async def async_step_mqtt(self, discovery_info: MqttServiceInfo) -> ConfigFlowResult:
         """Be offered by Home Assistant because a device that the hub can keep current announced itself.
 
-        For Tasmota this is its last will: its discovery topic is Tasmota's own integration's, and Home Assistant gives a
-        message that two integrations ask for to the first of them only.
+        For Tasmota this is its last will: its discovery topic belongs to Tasmota's own integration, and Home Assistant
+        gives a message that two integrations ask for to the first of them only.
         """
         await self._async_claim(TRANSPORT_HA_MQTT)
         if not discovery_info.payload:
