@@ -54,8 +54,8 @@ class InstallOrder:
 class Prober(Protocol):
     """What a dialect is besides, if its devices do not say who they are until they are asked.
 
-    A stranger is nobody's device yet, so nothing is read out of what it says: it is only suspected, and asked. How often
-    and how many may be asked is not the dialect's to decide.
+    A stranger is nobody's device yet, so nothing is read out of what it says: it is only suspected, and asked. How
+    often and how many may be asked is not the dialect's to decide.
     """
 
     def suspect(self, message: Message, book: AddressBook) -> str:
