@@ -21,8 +21,10 @@ from custom_components.firmware_hub.core.inputs import (
     ArtifactsReady,
     DeviceLinkChanged,
     DeviceReported,
+    FeedsChanged,
     InstallReported,
     LinkChanged,
+    ManifestRead,
     NetworkReported,
     Stage,
 )
@@ -32,9 +34,11 @@ from custom_components.firmware_hub.core.model import (
     ArtifactRole,
     Device,
     DeviceFacts,
+    Feed,
     Identity,
     Install,
     InstallState,
+    Manifest,
     Match,
     Offer,
     Release,
@@ -248,6 +252,8 @@ def test_the_limit_of_a_family_holds_from_the_first_install_on(state: InstallSta
 def test_a_device_that_has_just_spoken_is_not_asked_beside_its_command(hub: Hub) -> None:
     install = replace(installing(hub), state=InstallState.DOWNLOADING, attempt_id="", command_at=None)
     hub.receive(AddressChecked(reachable=True), NOW)
+    hub.receive(FeedsChanged((Feed("feed", "signed_manifest", "Acme", "https://acme.example", Trust.SIGNED),)), NOW)
+    hub.receive(ManifestRead("feed", Manifest("feed", "Acme", Trust.SIGNED, "d", (install.offer.release,))), NOW)
     hub.receive(report(BULB, name="bulb"), NOW)
     hub.installer.current[BULB] = install
     effects = hub.receive(ArtifactsReady("i-1"), SOON)

@@ -136,7 +136,7 @@ def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     }.items():
         monkeypatch.setattr(limits, name, timedelta(seconds=seconds))
     # An install is expected to take a minute at least, and its command has twice that: two seconds of it will do here.
-    monkeypatch.setattr(install, "command_time", lambda _context: timedelta(seconds=4))
+    monkeypatch.setattr(install.Context, "command_time", timedelta(seconds=4))
     monkeypatch.setattr(limits, "FETCH_RETRY", (timedelta(seconds=0.5), timedelta(seconds=0.5)))
 
 

@@ -176,7 +176,7 @@ class Severity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RaiseIssue:
-    """Show a repair. ``subject`` makes it unique within its kind (device id, feed id, model); raising again replaces."""
+    """Show a repair, or show it anew. ``subject`` makes it unique within its kind (device id, feed id, model)."""
 
     kind: IssueKind
     subject: str

@@ -5,6 +5,8 @@ Rules:
 * A built-in public feed is fetched only while a device of its family exists (design section 5.3).
 * One failing feed never delays another: each has its own time and its own back-off.
 * An outage keeps the last good manifest. A refused one never replaces a good one (invariant 5).
+* A feed vouches for its releases as long as it has an accepted manifest; after a restart that is when the stored one
+  was verified and read again.
 """
 
 from __future__ import annotations
@@ -18,22 +20,33 @@ from .effects import FeedRow, LedgerRow
 from .errors import Reason
 from .inputs import ManifestRead
 from .manifest import judge
-from .matching import Catalogue
+from .matching import Catalogue, ModelKey
 from .model import Feed, Manifest
 from .view import FeedView
 
 
 @dataclass(frozen=True, slots=True)
 class FeedState:
-    """What is known of a feed."""
+    """What is known of a feed.
+
+    Attributes:
+        fetched_at: when the server last said what is current; ``accepted_at``: when the manifest itself was fetched.
+        fetching_since: when it was last ordered; ``None`` after an answer.
+    """
 
     feed: Feed
     manifest: Manifest | None = None
     fetched_at: datetime | None = None
+    accepted_at: datetime | None = None
     etag: str = ""
     failures: int = 0
     last_error: Reason | None = None
-    fetching: bool = False
+    fetching_since: datetime | None = None
+
+    @property
+    def fetching(self) -> bool:
+        """Whether an answer is awaited."""
+        return self.fetching_since is not None
 
 
 class Feeds:
@@ -49,7 +62,8 @@ class Feeds:
     def set(self, feeds: Iterable[Feed]) -> tuple[list[str], list[str]]:
         """Take over all feeds as they are from now on; return the ids to fetch now and those that are gone.
 
-        A changed address or key forgets the manifest but not the ledger: a mirror cannot roll a feed back.
+        A changed address or key forgets the manifest but not the ledger: a mirror cannot roll a feed back. Another
+        title changes nothing else.
         """
         wanted = {feed.id: feed for feed in feeds if feed.enabled}
         gone = [feed_id for feed_id in self.states if feed_id not in wanted]
@@ -59,7 +73,9 @@ class Feeds:
         fresh = []
         for feed in wanted.values():
             state = self.states.get(feed.id)
-            if state is None or state.feed != feed:
+            if state is not None and replace(state.feed, title=feed.title) == feed:
+                self.states[feed.id] = replace(state, feed=feed)
+            else:
                 self.states[feed.id] = FeedState(feed)
                 self.catalogue.remove(feed.id)
                 fresh.append(feed.id)
@@ -74,15 +90,25 @@ class Feeds:
         state = self.states.get(feed_id)
         return state is not None and (not state.feed.dialect or self._has_dialect(state.feed.dialect))
 
-    def fetching(self, feed_id: str) -> bool:
-        """Note that a fetch begins; ``False`` if one runs already or the feed is not active."""
-        if not self.is_active(feed_id) or self.states[feed_id].fetching:
+    def fault(self, feed_id: str) -> Reason | None:
+        """Say why a feed does not vouch for its releases just now; ``None`` if it does."""
+        state = self.states.get(feed_id)
+        if state is None:
+            return Reason.OFFER_WITHDRAWN
+        return None if state.manifest is not None else state.last_error or Reason.UNREACHABLE
+
+    def fetching(self, feed_id: str, now: datetime) -> bool:
+        """Note that a fetch begins; ``False`` if one is on its way or the feed is not active."""
+        if not self.is_active(feed_id):
             return False
-        self.states[feed_id] = replace(self.states[feed_id], fetching=True)
+        since = self.states[feed_id].fetching_since
+        if since is not None and timedelta() <= now - since < limits.FEED_DEADLINE:
+            return False
+        self.states[feed_id] = replace(self.states[feed_id], fetching_since=now)
         return True
 
-    def accept(self, item: ManifestRead, now: datetime) -> tuple[LedgerRow, FeedRow | None, frozenset[tuple[str, str]]]:
-        """Judge and take over a manifest; return the ledger, the row to keep, and the touched (manufacturer, model).
+    def accept(self, item: ManifestRead, now: datetime) -> tuple[LedgerRow, FeedRow | None, frozenset[ModelKey]]:
+        """Judge and take over a manifest; return the ledger, the row to keep, and the models that it touches.
 
         Raises:
             Refused: by the rules of ``manifest.judge``; what was good before stays.
@@ -96,28 +122,38 @@ class Feeds:
             state,
             manifest=item.manifest,
             fetched_at=fetched_at,
+            accepted_at=fetched_at,
             etag=item.etag,
             failures=0,
             last_error=None,
-            fetching=state.fetching and item.from_store,
+            fetching_since=state.fetching_since if item.from_store else None,
         )
         touched = self.catalogue.replace(item.manifest)
         keep = None if item.from_store else FeedRow(item.feed_id, item.raw, item.etag, fetched_at)
         return row, keep, touched
 
+    def is_newest(self, row: FeedRow) -> bool:
+        """Whether this answer is the one that is valid now."""
+        state = self.states.get(row.feed_id)
+        return state is not None and state.accepted_at == row.fetched_at
+
     def unchanged(self, feed_id: str, now: datetime) -> None:
         """Note that the server says that what we have is current."""
         self.states[feed_id] = replace(
-            self.states[feed_id], fetched_at=now, failures=0, last_error=None, fetching=False
+            self.states[feed_id], fetched_at=now, failures=0, last_error=None, fetching_since=None
         )
 
     def failed(self, feed_id: str, reason: Reason, retry_after_s: int | None = None) -> timedelta:
         """Note a failure; return after how long to try again: the server's wish, but never sooner than the back-off."""
         state = self.states[feed_id]
         backoff = limits.FETCH_BACKOFF[min(state.failures, len(limits.FETCH_BACKOFF) - 1)]
-        self.states[feed_id] = replace(state, failures=state.failures + 1, last_error=reason, fetching=False)
+        self.states[feed_id] = replace(state, failures=state.failures + 1, last_error=reason, fetching_since=None)
         asked = timedelta(seconds=min(max(retry_after_s or 0, 0), limits.MAX_RETRY_AFTER.total_seconds()))
         return max(backoff, asked)
+
+    def stored_refused(self, feed_id: str, reason: Reason) -> None:
+        """Note that the stored manifest is not good any more; a new one is being fetched anyway."""
+        self.states[feed_id] = replace(self.states[feed_id], last_error=reason)
 
     def views(self) -> tuple[FeedView, ...]:
         """Describe all feeds."""

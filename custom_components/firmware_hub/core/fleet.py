@@ -21,7 +21,12 @@ from .inputs import DeviceReported, HealthReported
 from .model import Device, DeviceFacts, DeviceId, FitKey, Presence
 
 _COPIED = tuple(field.name for field in fields(DeviceFacts))
+_OUTDATED: dict[str, None] = dict.fromkeys(
+    ("manufacturer", "model", "hardware", "variant", "version", "counter", "helper")
+)
+"""What a device runs and is: its own live word counts, whatever the broker has kept of it from before."""
 _BATTERY_OK = range(101)
+_NOBODY: frozenset[DeviceId] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +58,12 @@ class Fleet:
         self.presence: dict[DeviceId, Presence] = {}
         self.by_fit: dict[FitKey, set[DeviceId]] = {}
         self.by_dialect: Counter[str] = Counter()
-        self._claims: dict[tuple[str, str], frozenset[DeviceId]] = {}
+        self._claims: dict[tuple[str, str], set[DeviceId]] = {}
         self._minute: tuple[datetime | None, int] = (None, 0)
         self._burst_until: datetime | None = None
         self._bridges_away: set[tuple[str, str]] = set()
 
-    # --- AddressBook -----------------------------------------------------------------------------------------------------
+    # --- AddressBook -------------------------------------------------------------------------------------------------
 
     def at(self, dialect: str, address: str) -> Device | None:
         """Return the only device that claimed this address."""
@@ -75,41 +80,45 @@ class Fleet:
         """Return a device by its identity."""
         return self.devices.get(device_id)
 
-    # --- what devices say --------------------------------------------------------------------------------------------------
+    # --- what devices say --------------------------------------------------------------------------------------------
 
-    def restore(self, devices: Iterable[Device]) -> None:
-        """Take over stored devices; what they are doing now is not known."""
+    def restore(self, devices: Iterable[Device]) -> frozenset[DeviceId]:
+        """Take over stored devices; what they are doing now is not known. Return those that share an address."""
+        conflicts: frozenset[DeviceId] = frozenset()
         for device in devices:
             self.devices[device.id] = device
             self.presence[device.id] = Presence()
-            self._claim(device)
+            conflicts |= self._claim(device)
             self._index(None, device)
+        return conflicts
 
     def expect_burst(self, now: datetime) -> None:
         """Retained announcements arrive all at once after a connection: for a while the flood limit is wide."""
         self._burst_until = now + limits.START_GRACE
 
     def merge(self, item: DeviceReported, now: datetime) -> Merge:
-        """Take in a report.
+        """Take in a report. What a broker kept does not outdate what the device itself said since the connection.
 
         Raises:
-            Refused: ``too_many_devices``, for a new device over one of the two limits.
+            Refused: ``too_many_devices`` or ``device_flood``, for a new device over one of the two limits.
         """
         before = self.devices.get(item.device_id)
         if before is None:
             self._admit(now)
             self.presence[item.device_id] = Presence()
         base = before or Device(item.device_id, item.dialect, first_seen=now)
-        device = _merged(base, item.facts)
+        is_old = item.retained and self.presence[item.device_id].last_report is not None
+        device = _merged(base, replace(item.facts, **_OUTDATED) if is_old else item.facts)
         if device == before:
             return Merge(before, before, changed=False, fit_changed=False, moved=False)
         moved = before is not None and before.addresses != device.addresses
         self.devices[device.id] = device
-        resolved = self._unclaim(before) if moved and before is not None else frozenset[DeviceId]()
-        conflicts = self._claim(device) if before is None or moved else frozenset[DeviceId]()
+        resolved, conflicts = self._move(before, device) if before is None or moved else (_NOBODY, _NOBODY)
         fit_changed = before is None or before.fit_key != device.fit_key
         if fit_changed:
             self._index(before, device)
+            # What another image found out about itself says nothing about this one.
+            self.presence[device.id] = replace(self.presence[device.id], self_test=None)
         return Merge(before, device, True, fit_changed, moved, conflicts, resolved)
 
     def saw(self, device_id: DeviceId, now: datetime) -> None:
@@ -157,10 +166,13 @@ class Fleet:
         return (device.dialect, device.network) in self._bridges_away
 
     def forget_presence(self) -> None:
-        """The broker is gone: nobody is known to be on line."""
+        """The broker is gone: nobody is known to be on line, and what was said before is not fresh any more.
+
+        Cost: the number of devices. It happens when a connection is lost.
+        """
         self._bridges_away.clear()
         for device_id, presence in self.presence.items():
-            self.presence[device_id] = replace(presence, online=None)
+            self.presence[device_id] = replace(presence, online=None, last_report=None)
 
     def borrow(self, device_id: DeviceId, names: Iterable[str]) -> Device:
         """Note the settings that an install is about to change, unless they are already noted from before."""
@@ -192,7 +204,7 @@ class Fleet:
         """Whether the device shares an address with another."""
         return any(len(self._claims.get((device.dialect, address), ())) > 1 for address in device.addresses)
 
-    # --- inside ------------------------------------------------------------------------------------------------------------
+    # --- inside ------------------------------------------------------------------------------------------------------
 
     def _admit(self, now: datetime) -> None:
         if len(self.devices) >= limits.MAX_DEVICES:
@@ -216,25 +228,37 @@ class Fleet:
             self.by_dialect[device.dialect] += 1
             self.by_fit.setdefault(device.fit_key, set()).add(device.id)
 
+    def _move(self, before: Device | None, device: Device) -> tuple[frozenset[DeviceId], frozenset[DeviceId]]:
+        """Give up the old addresses and claim the new ones; return who is free of a conflict and who is in one now."""
+        if before is None:
+            return _NOBODY, self._claim(device)
+        was_shared = self.in_conflict(before)
+        resolved, conflicts = self._unclaim(before), self._claim(device)
+        if was_shared and not conflicts:
+            resolved |= {device.id}
+        return resolved - conflicts, conflicts
+
     def _claim(self, device: Device) -> frozenset[DeviceId]:
-        conflicts: frozenset[DeviceId] = frozenset()
+        """Claim the addresses; return the devices that are in a conflict only since now, however many share one."""
+        conflicts: set[DeviceId] = set()
         for address in device.addresses:
-            key = (device.dialect, address)
-            self._claims[key] = self._claims.get(key, frozenset()) | {device.id}
-            if len(self._claims[key]) > 1:
-                conflicts |= self._claims[key]
-        return conflicts
+            claimed = self._claims.setdefault((device.dialect, address), set())
+            claimed.add(device.id)
+            if len(claimed) == 2:
+                conflicts |= claimed
+            elif len(claimed) > 2:
+                conflicts.add(device.id)
+        return frozenset(conflicts)
 
     def _unclaim(self, device: Device) -> frozenset[DeviceId]:
-        freed: frozenset[DeviceId] = frozenset()
+        freed: set[DeviceId] = set()
         for address in device.addresses:
-            key = (device.dialect, address)
-            left = self._claims.get(key, frozenset()) - {device.id}
-            if left:
-                self._claims[key] = left
+            left = self._claims.get((device.dialect, address), set())
+            left.discard(device.id)
+            if not left:
+                self._claims.pop((device.dialect, address), None)
+            elif len(left) == 1:
                 freed |= left
-            else:
-                self._claims.pop(key, None)
         return frozenset(name for name in freed if not self.in_conflict(self.devices[name]))
 
 

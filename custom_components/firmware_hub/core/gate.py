@@ -16,7 +16,6 @@ from .model import ArtifactRole, Device, Install, Presence
 from .ports import Capabilities
 from .window import Window
 
-
 OF_THE_HUB = frozenset(
     {
         Reason.DISK_FAILED,
@@ -56,6 +55,7 @@ class Asked:
     Attributes:
         expected: how long it will take, from command to verdict.
         window_free: its owner said "now", or said "any time" for this device.
+        feed_fault: why its feed does not vouch for the release just now.
     """
 
     install: Install
@@ -65,6 +65,7 @@ class Asked:
     expected: timedelta
     window_free: bool
     conflict: bool
+    feed_fault: Reason | None = None
 
 
 def hub_says(state: HubState) -> Reason | None:
@@ -95,19 +96,31 @@ def window_says(asked: Asked, window: Window, now: datetime) -> No | None:
 
 
 def device_says(asked: Asked, now: datetime) -> No | None:
-    """Judge the device and its offer: identity, presence, battery, space, and what must be known to undo the traces."""
-    install, device = asked.install, asked.device
+    """Judge the approval, the device, and what must be known to undo the traces."""
+    device = asked.device
     if asked.conflict:
         return No(Reason.TOPIC_CONFLICT)
-    if install.not_before is not None and now < install.not_before:
-        return No(install.reason or Reason.WAITS_FOR_RETRY, install.reason_values, install.not_before)
-    if install.offer.expires is not None and now >= install.offer.expires:
-        return No(Reason.EXPIRED, {"version": install.offer.version})
-    if asked.presence.online is False and (install.fetched or not device.sleeps):
+    if (answer := _approval_says(asked, now)) is not None:
+        return answer
+    if asked.presence.online is False and (asked.install.fetched or not device.sleeps):
         return No(Reason.DEVICE_ASLEEP if device.sleeps else Reason.DEVICE_OFFLINE)
     if any(name not in device.settings for name in asked.capabilities.borrows):
         return No(Reason.NO_SETTINGS_KNOWN, {}, now + limits.SILENT_RETRY)
     return _battery_says(asked, now) or _space_says(asked)
+
+
+def _approval_says(asked: Asked, now: datetime) -> No | None:
+    """Judge the yes itself: still valid, its release still vouched for, and no earlier attempt at work."""
+    install = asked.install
+    if now >= install.approval.expires:
+        return No(Reason.APPROVAL_EXPIRED)
+    if install.command_deadline is not None and now < install.command_deadline:
+        return No(Reason.WAITS_FOR_RETRY, {"attempt": str(install.attempt + 1)}, install.command_deadline)
+    if asked.feed_fault is not None:
+        return No(asked.feed_fault, {"version": install.offer.version})
+    if install.offer.expires is not None and now >= install.offer.expires:
+        return No(Reason.EXPIRED, {"version": install.offer.version})
+    return None
 
 
 def _battery_says(asked: Asked, now: datetime) -> No | None:

@@ -32,7 +32,7 @@ class Stage(StrEnum):
     REJECTED = "rejected"
 
 
-# --- from devices, read by a dialect -----------------------------------------------------------------------------------
+# --- from devices, read by a dialect ---------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,12 +115,12 @@ class MessageRefused:
     detail: str = ""
 
 
-# --- from people -------------------------------------------------------------------------------------------------------
+# --- from people -----------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class ApproveRequested:
-    """Somebody said yes. ``version`` is what the person read (``None``: the current offer). ``at_once`` skips the window."""
+    """Somebody said yes to the version that was read (``None``: the current offer). ``at_once`` skips the window."""
 
     device_id: DeviceId
     by: str
@@ -182,7 +182,7 @@ class FeedsChanged:
     feeds: tuple[Feed, ...]
 
 
-# --- from the shell ----------------------------------------------------------------------------------------------------
+# --- from the shell --------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +199,7 @@ class LinkChanged:
 
 @dataclass(frozen=True, slots=True)
 class ManifestRead:
-    """A feed was fetched, its bytes verified and read. ``raw`` is kept, to be verified and read again after a restart."""
+    """A feed was fetched, its bytes verified and read. ``raw`` is kept, to be verified again after a restart."""
 
     feed_id: str
     manifest: Manifest

@@ -17,15 +17,14 @@ MAX_URL = 2048  # characters
 MAX_NOTES = 16_384  # characters of release notes kept for one release
 MAX_SUMMARY = 255  # characters, Home Assistant's own cut
 MAX_MANIFEST_BYTES = 5_000_000  # python-tuf's bound for targets metadata
-MAX_INDEX_BYTES = (
-    16_000_000  # of a public index; GitHub's list of ten Tasmota releases is about 4 MB, mostly unread
-)
+MAX_INDEX_BYTES = 16_000_000  # of a public index; GitHub's list of ten Tasmota releases is about 4 MB, mostly unread
 MAX_RELEASES = 5_000  # in one manifest
 MAX_ARTIFACTS = 8  # of one release
 MAX_ARTIFACT_BYTES = 128 * 1024 * 1024  # the largest public device image known is 62 MB (a gateway)
 MAX_JWS_HEADER = 8_192  # bytes; a header names an algorithm and a key
 MAX_KEYS = 16  # pinned for one feed, or pasted at once
 MAX_KEY_TEXT = 65_536  # characters of what a person pastes as keys
+KEY_ROTATION_DELAY = timedelta(days=7)  # in which the owner can refuse a feed's next key (design section 5.1)
 MAX_RSA_BITS = 8_192  # the work of a check grows with the square
 MAX_MODELS = 100  # models, or hardware revisions, of one release
 MAX_FILE_NAME = 100  # characters of an artifact's name, which stands in the address that a device fetches
@@ -38,6 +37,7 @@ MAX_LIST = 1_000  # entries of any other foreign list
 MAX_DEVICES = 9_900  # Home Assistant allows 10,000 enabled entities per entry and then only logs (measured)
 NEW_DEVICES_BURST = 9_900  # retained announcements at a start arrive all at once
 NEW_DEVICES_PER_MINUTE = 20  # afterwards: a flood of invented devices is an attack
+FLOOD_OVER = timedelta(hours=1)  # so long without a refused device, the repair goes away by itself
 START_GRACE = timedelta(minutes=5)  # while this lasts after (re)connecting, the burst limit counts
 
 # --- approval --------------------------------------------------------------------------------------------------------
@@ -69,6 +69,7 @@ MIN_BATTERY_PERCENT = 50  # for battery devices when the maker states nothing
 TICK = timedelta(seconds=60)  # point timers are late after clock jumps (measured), so the hub also wakes by itself
 CLOCK_TOLERANCE = timedelta(minutes=2)  # a clock this far behind the last time seen is not believed
 CLOCK_JUMP = timedelta(hours=2)  # two ticks of one run this far apart are a jump
+MISSED_TIME = timedelta(minutes=5)  # ticks come every minute: after this the machine slept, or its clock was set
 CLOCK_SETTLE = timedelta(minutes=10)  # after a jump the clock is believed again when it ran this long
 CLOCK_SAVE = timedelta(minutes=15)  # the mark is written this often: it spares flash memory
 CLOCK_FORGIVE = timedelta(hours=24)  # a clock that stayed behind this long was right: the high-water mark was wrong
@@ -78,7 +79,10 @@ FETCH_INTERVAL = timedelta(hours=6)
 FETCH_BACKOFF = (timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=2), timedelta(hours=6))
 FETCHES_BEFORE_ISSUE = 4  # failures in a row: about nine hours of outage
 MAX_RETRY_AFTER = timedelta(days=1)  # a server may not silence a feed for longer
+FEED_DEADLINE = timedelta(minutes=10)  # a fetch of which nothing was heard for this long is lost
 QUERY_SPACING = timedelta(seconds=30)  # between two unasked queries to one device
+QUERIES_PER_SECOND = 50  # unasked ones to all devices together: a start with 9,900 devices must not flood the broker
+RESTORE_RETRY = timedelta(hours=1)  # settings that a device was not yet seen to have back are sent again
 
 # --- work per turn of the loop ---------------------------------------------------------------------------------------
 APPROVALS_PER_TURN = 50  # measured: 35 ms block, against 283 ms for 1,000 in one go

@@ -6,11 +6,11 @@ All are frozen: a change is a new value. Times are aware UTC. Everything here ca
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-import hashlib
 from typing import NamedTuple
 
 from .errors import Reason
@@ -161,7 +161,7 @@ class DeviceFacts:
     """What one message says of a device. ``None`` means that the message does not say.
 
     Attributes:
-        addresses: the topic prefixes, each with its last slash, under which the device speaks; one belongs to one device.
+        addresses: topic prefixes under which the device speaks, each with its last slash; one belongs to one device.
         channel: what the dialect needs to speak to the device (topics, words); opaque to the core.
         network: what shares one radio or bridge: the limit of parallel installs counts per network.
         settings: values of the device that an install changes and that are put back afterwards.
@@ -194,7 +194,6 @@ class Device:
 
     Attributes:
         borrowed: settings changed by an install and not yet seen restored.
-        owner_skipped: the version that the owner pressed Skip for.
     """
 
     id: DeviceId
@@ -374,7 +373,6 @@ class Feed:
         source: name of the source that reads it (``signed_manifest``, ``github_releases``, ...).
         keys: pinned public keys as JWK JSON texts; empty below trust level ``signed``.
         dialect: built-in public feeds are fetched only while a device of this dialect exists; empty: always.
-        allow_install: for trust level ``digest``; an install still needs a person's approval.
     """
 
     id: str
@@ -432,7 +430,7 @@ class Install:
         deadline: when the present state is over, whatever happens; ``None`` only while it waits for its turn.
         not_before: a deferred install is not looked at earlier.
         fetched: its artifacts were brought into the cache and verified once.
-        command_deadline: no new attempt may start before this (invariant 6).
+        command_deadline: no new attempt may start before this (invariant 6); a later install of the device inherits it.
         reacted: the device said or did something that only the command explains.
         failure, failure_detail: what the device itself said about a failure; its version decides what is believed.
         asked_last: the last question before a verdict was put.
@@ -440,13 +438,14 @@ class Install:
         old_seen: the device itself named the old version after the command.
         went_away: the device left after the command, so that its return is a return.
         says_restart: it said that it is about to restart; ``restarted``: it did, by its own word or its uptime.
-        on_trial: the device runs the new image on trial and waits for a commit.
         healthy: its own self-test after the return; ``None`` while it has said nothing.
         returned_at: when it came back on the wanted version.
         verify_until: until when it must have proved itself.
         percent: 0 to 100, never falling within one attempt; ``None`` where the family reports none.
         windows_closed: the hub's count of closed windows when this install began to wait.
         settle_until: until when the first device of a release must stay well.
+        retry: a person wants it although this very device failed with this release: the stop that its failure caused
+            does not hold it up.
     """
 
     id: str
@@ -475,7 +474,6 @@ class Install:
     went_away: bool = False
     says_restart: bool = False
     restarted: bool = False
-    on_trial: bool = False
     healthy: bool | None = None
     returned_at: datetime | None = None
     verify_until: datetime | None = None
@@ -485,6 +483,7 @@ class Install:
     started_at: datetime | None = None
     ended_at: datetime | None = None
     settle_until: datetime | None = None
+    retry: bool = False
 
     @property
     def pilot_key(self) -> PilotKey:

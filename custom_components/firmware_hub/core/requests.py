@@ -1,4 +1,4 @@
-"""What people ask for: approve, take back, try again. Each is answered at once, or refused with a reason they can read."""
+"""What people ask for: approve, take back, try again, let go on, check, forget. Each is answered at once or refused."""
 
 from __future__ import annotations
 
@@ -6,42 +6,52 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from . import limits
-from .effects import ClearIssue, IssueKind, LifecycleKind
+from .effects import CheckAddress, ClearIssue, ForgetDevice, IssueKind, LifecycleKind
 from .errors import Reason, Refused
+from .feed_desk import FeedDesk, approved_key
 from .feeds import Feeds
 from .fleet import Fleet
-from .inputs import ApproveRequested, RetryRequested, UnapproveRequested
-from .installer import Installer, event_values
+from .inputs import (
+    ApproveRequested,
+    CheckRequested,
+    ForgetRequested,
+    ModelReleased,
+    RetryRequested,
+    UnapproveRequested,
+)
+from .installer import Installer
 from .matching import why_not_installable
 from .model import Approval, Device, DeviceId, Install, InstallState, Offer
+from .reports import Reports
 from .rollout import has_failed
 from .turn import Turn
+from .verdicts import event_values
 from .version import Order, compare
-
-Granted = Callable[[Device, Offer, Approval, Turn], None]
 
 
 class Requests:
-    """The desk where people's requests arrive. Every method raises ``Refused`` and then has changed nothing."""
+    """The desk where people's requests arrive. Every method may raise ``Refused`` and then has changed nothing."""
 
-    def __init__(self, fleet: Fleet, feeds: Feeds, installer: Installer, new_id: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        fleet: Fleet,
+        feeds: Feeds,
+        installer: Installer,
+        feed_desk: FeedDesk,
+        reports: Reports,
+        new_id: Callable[[], str],
+    ) -> None:
         """Serve these devices, feeds and installs."""
+        self.windows_closed = 0
         self._fleet = fleet
         self._feeds = feeds
         self._installer = installer
+        self._feed_desk = feed_desk
+        self._reports = reports
         self._new_id = new_id
-        self.windows_closed = 0
+        self._address_asked = False
 
-    def device(self, device_id: DeviceId) -> Device:
-        """Return a device.
-
-        Raises:
-            Refused: ``unknown_device``.
-        """
-        device = self._fleet.get(device_id)
-        if device is None:
-            raise Refused(Reason.UNKNOWN_DEVICE, device_id)
-        return device
+    # --- yes and no --------------------------------------------------------------------------------------------------
 
     def approve(self, item: ApproveRequested, turn: Turn) -> None:
         """Take somebody's yes, pinned to version and digest (invariant 1). A second yes to the same is no news.
@@ -50,7 +60,7 @@ class Requests:
             Refused: ``unknown_device``, ``no_offer``, ``not_current_offer``, ``manual_only``, ``no_digest`` or
                 ``already_running``.
         """
-        device = self.device(item.device_id)
+        device = self._device(item.device_id)
         current = self._installer.current.get(device.id)
         if current is not None and not current.state.is_waiting:
             raise Refused(Reason.ALREADY_RUNNING, current.state.value)
@@ -58,12 +68,12 @@ class Requests:
             self._confirm(current, item, turn)
             return
         offer = self._wanted(device, item.version)
+        if current is not None and (current.offer.digest, current.offer.version) == (offer.digest, offer.version):
+            self._confirm(current, item, turn)
+            return
         if current is not None:
-            if current.offer.digest == offer.digest and current.offer.version == offer.version:
-                self._confirm(current, item, turn)
-                return
             self._installer.cancel(current, InstallState.CANCELED, Reason.OFFER_MOVED, turn)
-        self._grant(device, offer, item.by, at_once=item.at_once, turn=turn)
+        self._grant(device, offer, item.by, turn, at_once=item.at_once)
 
     def _wanted(self, device: Device, version: str | None) -> Offer:
         if device.helper:
@@ -89,27 +99,41 @@ class Requests:
         if not item.at_once or current.approval.at_once:
             return
         approval = replace(current.approval, at_once=True, by=item.by)
-        sooner = replace(current, approval=approval, not_before=None)
-        self._installer.rollout.drop(current.id)
         turn.audit("approved", item.device_id, install=current.id, by=item.by, at_once="true")
-        self._installer.approve(sooner, turn)
+        self._installer.approve(replace(current, approval=approval), turn)
 
-    def _grant(self, device: Device, offer: Offer, by: str, *, at_once: bool, turn: Turn) -> Install:
+    def _grant(
+        self,
+        device: Device,
+        offer: Offer,
+        by: str,
+        turn: Turn,
+        *,
+        at_once: bool = False,
+        retry_of: Install | None = None,
+    ) -> None:
         approval = Approval(by, turn.now, turn.now + limits.APPROVAL_LIFETIME, at_once)
+        last = self._installer.last.get(device.id)
         install = Install(
             self._new_id(),
             device.id,
             offer,
             approval,
-            device.identity,
-            device.version,
-            InstallState.APPROVED,
+            retry_of.identity if retry_of else device.identity,
+            retry_of.from_version if retry_of else device.version,
+            # An earlier command may still be at work, whoever asks anew (invariant 6).
+            command_deadline=last.command_deadline if last else None,
+            attempt_id=last.attempt_id if last and last.offer.digest == offer.digest else "",
             windows_closed=self.windows_closed,
+            retry=retry_of is not None,
         )
         turn.audit("approved", device.id, install=install.id, by=by, version=offer.version, digest=offer.digest)
         turn.announce(LifecycleKind.APPROVED, device.id, by=by, **event_values(install, device))
         self._installer.approve(install, turn)
-        return install
+        turn.refresh_hub = True
+        if not self._address_asked:
+            self._address_asked = True
+            turn.do(CheckAddress())
 
     def unapprove(self, item: UnapproveRequested, turn: Turn) -> None:
         """Take a yes back. What was commanded goes on: a device that is being written must not be disturbed.
@@ -117,7 +141,7 @@ class Requests:
         Raises:
             Refused: ``unknown_device``, ``nothing_to_cancel`` or ``already_running``.
         """
-        device = self.device(item.device_id)
+        device = self._device(item.device_id)
         install = self._installer.current.get(device.id)
         if install is None:
             if item.skip:
@@ -134,38 +158,68 @@ class Requests:
     def retry(self, item: RetryRequested, turn: Turn) -> None:
         """Try a failed install again in the next window, under a new id and the same pinned release.
 
-        The rule of invariant 6 is kept by the run itself: it begins after the old deadline only, and only from the
-        device's own word that it runs the old version (or the helper image that it was left in).
+        Invariant 6 is kept by the run itself: it begins after the old deadline only, and only from the device's own
+        word that it runs the old version (or the helper image that it was left in).
 
         Raises:
             Refused: ``unknown_device``, ``unknown_install``, ``already_running`` or ``offer_withdrawn``.
         """
-        device = self.device(item.device_id)
+        device = self._device(item.device_id)
         last = self._installer.last.get(device.id)
-        if self._installer.current.get(device.id) is not None:
+        if device.id in self._installer.current:
             raise Refused(Reason.ALREADY_RUNNING)
         if last is None or not has_failed(last):
             raise Refused(Reason.UNKNOWN_INSTALL)
-        key = last.identity
-        fit_key = device.fit_key._replace(
-            manufacturer=key.manufacturer,
-            model=key.model,
-            hardware=key.hardware,
-            variant=key.variant,
-            version=last.from_version,
-        )
-        offer = self._feeds.catalogue.release(fit_key, last.offer.version)
-        if offer is None or offer.digest != last.offer.digest:
+        offer = self._feeds.catalogue.release(approved_key(device, last), last.offer.version)
+        if offer is None or offer.digest != last.offer.digest or why_not_installable(offer) is not None:
             raise Refused(Reason.OFFER_WITHDRAWN, last.offer.version)
-        install = self._grant(device, offer, item.by, at_once=False, turn=turn)
-        again = replace(install, from_version=last.from_version, identity=last.identity)
-        if last.command_deadline is not None and last.command_deadline > turn.now:
-            again = replace(
-                again,
-                state=InstallState.DEFERRED,
-                reason=Reason.WAITS_FOR_RETRY,
-                not_before=last.command_deadline,
-            )
-        self._installer.rollout.drop(install.id)
-        self._installer.approve(again, turn)
+        self._grant(device, offer, item.by, turn, retry_of=last)
         turn.do(ClearIssue(IssueKind.INSTALL_FAILED, device.id), ClearIssue(IssueKind.DEVICE_DARK, device.id))
+
+    def release_model(self, item: ModelReleased, turn: Turn) -> None:
+        """Let a stopped model go on. The device that caused the stop may have been removed meanwhile.
+
+        Raises:
+            Refused: ``unknown_device`` or ``nothing_to_cancel``.
+        """
+        stops = self._installer.rollout.caused_by(item.device_id)
+        if not stops:
+            device = self._device(item.device_id)
+            stops = self._installer.rollout.stopped((device.manufacturer, device.model))
+        if not stops:
+            raise Refused(Reason.NOTHING_TO_CANCEL)
+        models = {(stop.manufacturer, stop.model) for stop in stops}
+        of_them = [stop for model in sorted(models) for stop in self._installer.rollout.stopped(model)]
+        self._installer.release(of_them, turn, by=item.by)
+
+    # --- look and forget ---------------------------------------------------------------------------------------------
+
+    def check(self, item: CheckRequested, turn: Turn) -> None:
+        """Ask all feeds now, and all devices one after the other. Cost: the number of devices, when a person asks."""
+        turn.audit("check_requested", "", by=item.by)
+        self._feed_desk.fetch_all(turn)
+        for device_id, presence in self._fleet.presence.items():
+            if presence.online is not False:
+                self._installer.asking.ask_spaced(device_id, turn)
+
+    def forget(self, item: ForgetRequested, turn: Turn) -> None:
+        """Forget a device that its owner removed.
+
+        Raises:
+            Refused: ``unknown_device``.
+        """
+        device = self._device(item.device_id)
+        self._installer.forget(device.id, turn)
+        self._reports.conflicts((), self._fleet.forget(device.id), turn)
+        for kind in (IssueKind.INSTALL_FAILED, IssueKind.DEVICE_DARK, IssueKind.TOPIC_CONFLICT):
+            turn.do(ClearIssue(kind, device.id))
+        turn.forget(device.id)
+        turn.audit("device_forgotten", device.id, by=item.by)
+        turn.do(ForgetDevice(device.id))
+        turn.refresh_hub = True
+
+    def _device(self, device_id: DeviceId) -> Device:
+        device = self._fleet.get(device_id)
+        if device is None:
+            raise Refused(Reason.UNKNOWN_DEVICE, device_id)
+        return device

@@ -4,7 +4,9 @@ Rules (design section 3):
 
 * Invariant 8: the first device of each (model, hardware, variant, version) is installed alone; the others wait for its
   verdict and its settling time. The pilot is chosen on purpose: mains before battery, on line before unknown.
-* A pilot that fails stops its release; a device that is not recovered stops its model. Nothing else is held up.
+* A pilot that fails stops its release, and so do two devices that refuse its image; a device that is not recovered
+  stops its model. Nothing else is held up.
+* A person may try the device again that caused a stop; if it comes through, the stop is taken back.
 * At most ``parallel_installs`` run per network, and fewer where the family says so (dialects.md section 7.12).
 * An install that cannot start for a reason of its own is parked and costs nothing until that reason may be gone, so
   that looking for the next one does not depend on how many wait.
@@ -12,13 +14,15 @@ Rules (design section 3):
 
 from __future__ import annotations
 
-from collections import OrderedDict, defaultdict
+import math
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-import math
+from typing import NamedTuple
 
+from . import limits
 from .errors import Reason
 from .model import Install, InstallState, PilotKey
 
@@ -35,6 +39,7 @@ _UNRECOVERED = frozenset(
         Reason.SETTINGS_LOST,
         Reason.STUCK_IN_HELPER,
         Reason.CAME_BACK_OTHER,
+        Reason.UNHEALTHY,
     }
 )
 _FAILED = frozenset({InstallState.FAILED, InstallState.REJECTED, InstallState.ROLLED_BACK}) | _DARK
@@ -50,22 +55,29 @@ class PilotState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Pilot:
-    """The first install of a release; ``until`` is the end of its settling time."""
+    """The first install of a release."""
 
-    install_id: str
-    device_id: str
+    install: Install
     state: PilotState
-    until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Stop:
     """Why a model (``version`` empty) or one release of it does not go on."""
 
-    device_id: str
+    manufacturer: str
+    model: str
     version: str
+    device_id: str
     verdict: InstallState
     reason: Reason | None
+
+
+class _Lane(NamedTuple):
+    """Installs that the same things hold up: all of a release, but for its own pilot and those that try again."""
+
+    key: PilotKey
+    alone: bool
 
 
 def recovers(install: Install) -> bool:
@@ -78,41 +90,49 @@ def has_failed(install: Install) -> bool:
     return install.state in _FAILED
 
 
+def model_of(install: Install) -> ModelKey:
+    """The model that was approved, whatever the device says that it is by now."""
+    return (install.identity.manufacturer, install.identity.model)
+
+
 class Rollout:
     """The order of a night. Never raises."""
 
     def __init__(self) -> None:
         """Begin with nobody waiting."""
-        self._ready: dict[str, dict[PilotKey, OrderedDict[str, Install]]] = defaultdict(dict)
-        self._where: dict[str, tuple[str, PilotKey]] = {}
-        self._running: dict[str, set[str]] = defaultdict(set)
+        self._ready: dict[str, dict[_Lane, OrderedDict[str, Install]]] = defaultdict(dict)
+        self._where: dict[str, tuple[str, _Lane]] = {}
+        self._running: Counter[str] = Counter()
+        self._runs_in: dict[str, str] = {}
         self._most: dict[str, int] = {}
+        self._refused: Counter[PilotKey] = Counter()
         self.pilots: dict[PilotKey, Pilot] = {}
-        self.stops: dict[ModelKey, Stop] = {}
+        self.stops: dict[tuple[str, str, str], Stop] = {}
         self.durations: dict[ModelKey, tuple[float, ...]] = {}
         self.changed = False
 
-    # --- the queue -----------------------------------------------------------------------------------------------------
+    # --- the queue ---------------------------------------------------------------------------------------------------
 
     def add(self, install: Install, network: str, *, first: bool = False) -> None:
         """Let an install wait for its turn, ahead of its equals if it is a good pilot (``first``)."""
         self.drop(install.id)
-        group = self._ready[network].setdefault(install.pilot_key, OrderedDict())
+        lane = _Lane(install.pilot_key, install.retry or self._is_pilot(install))
+        group = self._ready[network].setdefault(lane, OrderedDict())
         group[install.id] = install
         if first:
             group.move_to_end(install.id, last=False)
-        self._where[install.id] = (network, install.pilot_key)
+        self._where[install.id] = (network, lane)
 
     def drop(self, install_id: str) -> None:
         """Take an install out of the queue; it may be parked, running, ended or unknown."""
         where = self._where.pop(install_id, None)
         if where is None:
             return
-        network, key = where
-        group = self._ready[network][key]
+        network, lane = where
+        group = self._ready[network][lane]
         del group[install_id]
         if not group:
-            del self._ready[network][key]
+            del self._ready[network][lane]
 
     def is_ready(self, install_id: str) -> bool:
         """Whether an install waits for its turn only."""
@@ -121,20 +141,28 @@ class Rollout:
     def began(self, install: Install, network: str) -> None:
         """Count an install as running, and as the pilot if its release has none."""
         self.drop(install.id)
-        self._running[network].add(install.id)
-        if install.pilot_key not in self.pilots:
-            self.pilots[install.pilot_key] = Pilot(install.id, install.device_id, PilotState.RUNNING)
+        self._leave(install)
+        self._runs_in[install.id] = network
+        self._running[network] += 1
+        self.pilots.setdefault(install.pilot_key, Pilot(install, PilotState.RUNNING))
 
-    def rests(self, install: Install, network: str) -> None:
-        """Stop counting an install as running; a pilot that never got its command leaves the place to another."""
-        self._running[network].discard(install.id)
-        pilot = self.pilots.get(install.pilot_key)
-        if pilot is not None and pilot.install_id == install.id and pilot.state is PilotState.RUNNING:
+    def rests(self, install: Install) -> None:
+        """Stop counting an install as running; a pilot leaves its place to another.
+
+        One that could not be fetched keeps it: for the others the same file would not be there either.
+        """
+        self._leave(install)
+        if self._is_pilot(install) and install.fetched:
             del self.pilots[install.pilot_key]
+
+    def _leave(self, install: Install) -> None:
+        network = self._runs_in.pop(install.id, None)
+        if network is not None:
+            self._running[network] -= 1
 
     def running(self, network: str) -> int:
         """How many installs run in a network."""
-        return len(self._running[network])
+        return self._running[network]
 
     def limit(self, network: str, most: int | None) -> None:
         """Note how many may run in a network at most, whatever the owner says; ``None``: as the owner says."""
@@ -148,107 +176,142 @@ class Rollout:
     def candidates(self, parallel: int) -> Iterator[Install]:
         """Yield installs whose turn it is, network by network; look at each and begin, park or drop it.
 
-        One that the caller leaves as it was is not yielded again in this call.
+        One that the caller leaves as it was is not yielded again in this call. Cost: the number of different releases
+        that wait, and of the installs that are yielded.
         """
-        for network in [name for name, groups in self._ready.items() if groups]:
-            for key in list(self._ready[network]):
-                yield from self._group(network, key, parallel)
+        for network in [name for name, lanes in self._ready.items() if lanes]:
+            for lane in list(self._ready[network]):
+                yield from self._lane(network, lane, parallel)
 
-    def _group(self, network: str, key: PilotKey, parallel: int) -> Iterator[Install]:
+    def _lane(self, network: str, lane: _Lane, parallel: int) -> Iterator[Install]:
         looked: set[str] = set()
-        while self.has_place(network, parallel) and self.blocked(key) is None:
-            group = self._ready[network].get(key, OrderedDict())
+        while self.has_place(network, parallel):
+            group = self._ready[network].get(lane, OrderedDict())
             install = next((item for name, item in group.items() if name not in looked), None)
             if install is None:
                 return
             looked.add(install.id)
-            yield install
+            if self.blocked(install) is None:
+                yield install
+            elif not lane.alone:
+                return  # what blocks one of them blocks all of them
 
     def may_start(self, install: Install, network: str, parallel: int) -> bool:
         """Whether a waiting install has a free place and nothing of its release or model in its way."""
         ready = self.is_ready(install.id) and self.has_place(network, parallel)
-        return ready and self.blocked(install.pilot_key) is None
+        return ready and self.blocked(install) is None
 
-    # --- pilots and stops ------------------------------------------------------------------------------------------------
+    # --- pilots and stops --------------------------------------------------------------------------------------------
 
-    def blocked(self, key: PilotKey) -> Reason | None:
-        """Why no further install of this release may start now; ``None`` if one may."""
-        stop = self.stops.get((key.manufacturer, key.model))
-        if stop is not None and stop.version in {"", key.version}:
-            return Reason.MODEL_STOPPED
-        pilot = self.pilots.get(key)
-        if pilot is None or pilot.state is PilotState.PROVEN:
+    def blocked(self, install: Install) -> Reason | None:
+        """Why an install may not start now because of others of its release or model; ``None`` if it may."""
+        for version in ("", install.offer.version):
+            stop = self.stops.get((*model_of(install), version))
+            if stop is not None and not (install.retry and stop.device_id == install.device_id):
+                return Reason.MODEL_STOPPED
+        pilot = self.pilots.get(install.pilot_key)
+        if pilot is None or pilot.state is PilotState.PROVEN or self._is_pilot(install):
             return None
         return Reason.WAITS_FOR_PILOT if pilot.state is PilotState.RUNNING else Reason.PILOT_SETTLING
 
-    def ended(self, install: Install, network: str, settle: timedelta, now: datetime) -> Stop | None:
+    def ended(self, install: Install, settle: timedelta, now: datetime) -> Stop | None:
         """Take in a verdict: free the place, settle or withdraw the pilot; return the stop that it causes."""
         is_pilot = self._is_pilot(install)
-        self._running[network].discard(install.id)
+        self._leave(install)
         self.drop(install.id)
         if install.state is InstallState.SUCCEEDED:
             self._learn(install)
             if is_pilot:
-                settling = Pilot(install.id, install.device_id, PilotState.SETTLING, now + settle)
-                self.pilots[install.pilot_key] = settling
+                settling = replace(install, settle_until=now + settle)
+                self.pilots[install.pilot_key] = Pilot(settling, PilotState.SETTLING)
             return None
         if is_pilot:
             del self.pilots[install.pilot_key]
-        if not has_failed(install) or install.command_at is None:
-            return None
-        return self._stop(install, is_pilot=is_pilot)
+        return self._stop(install, is_pilot=is_pilot) if has_failed(install) else None
 
     def _stop(self, install: Install, *, is_pilot: bool) -> Stop | None:
-        if recovers(install) and not is_pilot:
-            return None
-        version = install.offer.version if recovers(install) else ""
-        return self.stop(install, version)
+        if not recovers(install):
+            return self.stop(install, "", install.reason)
+        if install.state is InstallState.REJECTED:
+            self._refused[install.pilot_key] += 1
+        whole = self.stops.get((*model_of(install), ""))
+        if whole is not None and whole.device_id == install.device_id:
+            del self.stops[*model_of(install), ""]  # the device that was lost is found: only its release stays stopped
+            is_pilot = True
+        if is_pilot or self._refused[install.pilot_key] >= limits.REFUSALS_BEFORE_HOLD:
+            return self.stop(install, install.offer.version, install.reason)
+        return None
 
-    def stop(self, install: Install, version: str) -> Stop:
-        """Stop a model (empty version) or one of its releases because of what happened to an install."""
-        key = (install.identity.manufacturer, install.identity.model)
-        before = self.stops.get(key)
-        if before is not None and not before.version:
-            return before
+    def stop(self, install: Install, version: str, reason: Reason | None) -> Stop | None:
+        """Stop a model (empty version) or one of its releases because of an install; ``None`` if it stands already."""
+        model = model_of(install)
+        if (*model, "") in self.stops or (*model, version) in self.stops:
+            return None
         self.changed = True
-        self.stops[key] = Stop(install.device_id, version, install.state, install.reason)
-        return self.stops[key]
+        self.stops[*model, version] = Stop(*model, version, install.device_id, install.state, reason)
+        return self.stops[*model, version]
+
+    def settling(self, install_id: str) -> Install | None:
+        """Return the pilot with this id if it is in its settling time."""
+        # One per release that was ever installed, looked at once per release.
+        held = (pilot.install for pilot in self.pilots.values() if pilot.state is PilotState.SETTLING)
+        return next((install for install in held if install.id == install_id), None)
+
+    def settled(self, install: Install, *, well: bool) -> None:
+        """End a pilot's settling time, well or not."""
+        if well:
+            self.pilots[install.pilot_key] = Pilot(install, PilotState.PROVEN)
+        else:
+            del self.pilots[install.pilot_key]
 
     def remember(self, install: Install) -> None:
         """Take over a success from before a restart: its release needs no other pilot."""
         state = PilotState.PROVEN if install.settle_until is None else PilotState.SETTLING
         known = self.pilots.get(install.pilot_key)
         if known is None or known.state is not PilotState.PROVEN:
-            self.pilots[install.pilot_key] = Pilot(install.id, install.device_id, state, install.settle_until)
+            self.pilots[install.pilot_key] = Pilot(install, state)
+
+    def forget(self, device_id: str) -> None:
+        """Let releases go whose pilot was removed before it had settled: the next device is the first one then."""
+        gone = [key for key, pilot in self.pilots.items() if pilot.install.device_id == device_id]
+        for key in gone:
+            if self.pilots[key].state is not PilotState.PROVEN:
+                del self.pilots[key]
 
     def _is_pilot(self, install: Install) -> bool:
         pilot = self.pilots.get(install.pilot_key)
-        return pilot is not None and pilot.install_id == install.id and pilot.state is PilotState.RUNNING
+        return pilot is not None and pilot.install.id == install.id and pilot.state is PilotState.RUNNING
 
-    def settled(self, key: PilotKey) -> None:
-        """End a pilot's settling time well."""
-        pilot = self.pilots[key]
-        self.pilots[key] = Pilot(pilot.install_id, pilot.device_id, PilotState.PROVEN)
+    def stopped(self, model: ModelKey) -> list[Stop]:
+        """Return what is stopped of a model. Cost: the number of stops, which are few."""
+        return [stop for stop in self.stops.values() if (stop.manufacturer, stop.model) == model]
 
-    def release(self, model: ModelKey) -> bool:
-        """Let a stopped model go on, by a person's word; whether it was stopped."""
+    def caused_by(self, device_id: str) -> list[Stop]:
+        """Return the stops that a device caused. Cost: the number of stops, which are few."""
+        return [stop for stop in self.stops.values() if stop.device_id == device_id]
+
+    def release(self, stop: Stop) -> None:
+        """Let a stopped release or model go on, with a clean count of refusals."""
         self.changed = True
-        return self.stops.pop(model, None) is not None
+        self.stops.pop((stop.manufacturer, stop.model, stop.version), None)
+        model = (stop.manufacturer, stop.model)
+        for key in [key for key in self._refused if (key.manufacturer, key.model) == model]:
+            del self._refused[key]
 
-    # --- durations -----------------------------------------------------------------------------------------------------
+    # --- durations ---------------------------------------------------------------------------------------------------
 
     def _learn(self, install: Install) -> None:
-        if install.command_at is None or install.ended_at is None:
+        if install.command_at is None or install.ended_at is None or install.command_deadline is None:
             return
-        key = (install.identity.manufacturer, install.identity.model)
+        if install.ended_at > install.command_deadline + limits.VERIFY_DEADLINE:
+            return  # it was given up in between: how long it was dark says nothing about the next one
         seconds = (install.ended_at - install.command_at).total_seconds()
         self.changed = True
-        self.durations[key] = (*self.durations.get(key, ()), seconds)[-_SAMPLES:]
+        self.durations[model_of(install)] = (*self.durations.get(model_of(install), ()), seconds)[-_SAMPLES:]
 
     def expected(self, install: Install, default_minutes: int) -> timedelta:
-        """How long an install takes: learnt 95th percentile of the model, else the manifest's word, else the family's."""
-        key = (install.identity.manufacturer, install.identity.model)
-        samples = sorted(self.durations.get(key, ()))
+        """How long it takes: the model's learnt 95th percentile, else the manifest's word, else the family's."""
+        samples = sorted(self.durations.get(model_of(install), ()))
         if len(samples) >= _ENOUGH_SAMPLES:
             return timedelta(seconds=samples[math.ceil(0.95 * len(samples)) - 1])
         return timedelta(minutes=install.offer.release.install_minutes or default_minutes)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import time, timedelta, tzinfo
-from datetime import UTC
+from datetime import UTC, time, timedelta, tzinfo
 
 from . import limits
 

@@ -69,15 +69,9 @@ class Turn:
         """Show these devices anew."""
         self._refresh.update(dict.fromkeys(device_ids))
 
-    def again(self, save: Save) -> None:
-        """Take back what could not be written; what this turn writes anyway is newer."""
-        self._devices = {**{device.id: device for device in save.devices}, **self._devices}
-        self._forget |= set(save.forget) - self._devices.keys()
-        self._installs = {**{install.id: install for install in save.installs}, **self._installs}
-        self._ledger = {**{row.feed_id: row for row in save.ledger}, **self._ledger}
-        self._feeds = {**{row.feed_id: row for row in save.feeds}, **self._feeds}
-        self._meta = {**save.meta, **self._meta}
-        self._audit = [*save.audit, *self._audit]
+    def audit_again(self, rows: Iterable[AuditRow]) -> None:
+        """Append rows of the record that could not be written at their time, before those of this turn."""
+        self._audit = [*rows, *self._audit]
 
     def unsaved(self) -> Save | None:
         """Return the transaction of this turn; ``None`` if there is nothing to write."""

@@ -45,7 +45,7 @@ def _standing(
         return (InstallState.AWAITING_APPROVAL if offer is not None else None), None
     if not install.state.is_waiting:
         return install.state, gate.No(install.reason, install.reason_values) if install.reason else None
-    no = installer.why_waiting(install, now)
+    no = installer.keeper.why_waiting(install, now)
     waits_only = no.reason in {Reason.WAITS_FOR_WINDOW, Reason.NETWORK_BUSY}
     return (InstallState.APPROVED if waits_only else InstallState.DEFERRED), no
 
@@ -58,14 +58,12 @@ def _latest(device: Device, install: Install | None, offer: Offer | None) -> str
     return device.version or None
 
 
-def _starts_at(
-    install: Install | None, no: gate.No | None, installer: Installer, now: datetime
-) -> datetime | None:
+def _starts_at(install: Install | None, no: gate.No | None, installer: Installer, now: datetime) -> datetime | None:
     if install is None or no is None or not install.state.is_waiting:
         return None
     if no.reason is not Reason.WAITS_FOR_WINDOW:
         return no.ask_again
-    following = installer.window.next_opening(now)
+    following = installer.keeper.window.next_opening(now)
     return following.start if following else None
 
 
@@ -73,8 +71,8 @@ def hub_view(fleet: Fleet, feeds: Feeds, installer: Installer, now: datetime) ->
     """Describe the hub. Cost: the number of different kinds of device and of current installs."""
     offers = sum(len(ids) for key, ids in fleet.by_fit.items() if feeds.catalogue.offer(key) is not None)
     running = sum(install.state.is_active for install in installer.current.values())
-    opening = installer.window.current(now)
-    following = installer.window.next_opening(now)
+    opening = installer.keeper.window.current(now)
+    following = installer.keeper.window.next_opening(now)
     return HubView(
         devices=len(fleet.devices),
         offers=offers,
@@ -83,11 +81,11 @@ def hub_view(fleet: Fleet, feeds: Feeds, installer: Installer, now: datetime) ->
         window_open=opening is not None,
         next_opening=following.start if following else None,
         next_closing=opening.end if opening else following.end if following else None,
-        connected=installer.state.connected,
-        paused=installer.state.paused,
-        clock_trusted=installer.state.clock_trusted,
-        store_ok=installer.state.store_ok,
-        stopped_models=tuple(f"{manufacturer} {model}" for manufacturer, model in installer.rollout.stops),
+        connected=installer.keeper.state.connected,
+        paused=installer.keeper.state.paused,
+        clock_trusted=installer.keeper.state.clock_trusted,
+        store_ok=installer.keeper.state.store_ok,
+        stopped_models=tuple(dict.fromkeys(f"{maker} {model}" for maker, model, _ in installer.rollout.stops)),
         feeds=feeds.views(),
     )
 
@@ -98,7 +96,7 @@ def plan(fleet: Fleet, installer: Installer, now: datetime) -> list[PlannedInsta
     It lays the waiting installs of each network side by side in as many lanes as may run, pilots first; what is held up
     by a reason of its own is listed with it.
     """
-    opening = installer.window.current(now) or installer.window.next_opening(now)
+    opening = installer.keeper.window.current(now) or installer.keeper.window.next_opening(now)
     begin = max(now, opening.start) if opening else now
     lanes: dict[str, list[datetime]] = {}
     ready_after: dict[object, datetime] = {}
@@ -106,22 +104,22 @@ def plan(fleet: Fleet, installer: Installer, now: datetime) -> list[PlannedInsta
     for install in sorted(installer.current.values(), key=lambda item: (item.approval.at, item.id)):
         if not install.state.is_waiting:
             continue
-        no = installer.why_waiting(install, now)
+        no = installer.keeper.why_waiting(install, now)
         if opening is None or no.reason not in _MAY_BE_TONIGHT:
             planned.append(PlannedInstall(install.device_id, install.offer.version, None, None, no.reason, no.values))
             continue
         network = fleet.devices[install.device_id].network
-        free = lanes.setdefault(network, [begin] * installer.settings.parallel_installs)
+        free = lanes.setdefault(network, [begin] * installer.keeper.settings.parallel_installs)
         lane = min(range(len(free)), key=free.__getitem__)
         start = max(free[lane], ready_after.get(install.pilot_key, begin))
-        end = start + installer.expected(install)
+        end = start + installer.keeper.expected(install)
         if end > opening.end:
             reason = Reason.DOES_NOT_FIT_WINDOW
             planned.append(PlannedInstall(install.device_id, install.offer.version, None, None, reason))
             continue
         free[lane] = end
         if install.pilot_key not in installer.rollout.pilots and install.pilot_key not in ready_after:
-            ready_after[install.pilot_key] = end + installer.settings.pilot_settle
+            ready_after[install.pilot_key] = end + installer.keeper.settings.pilot_settle
         planned.append(PlannedInstall(install.device_id, install.offer.version, start, end, None))
     return planned
 

@@ -62,8 +62,13 @@ class Window:
 
     def fits(self, now: datetime, duration: timedelta) -> bool:
         """Say whether the window is open now and stays open for ``duration``; ending exactly at its end fits."""
+        end = self.closes(now)
+        return end is not None and now + duration <= end
+
+    def closes(self, now: datetime) -> datetime | None:
+        """Return when the stretch that ``now`` lies in is over; ``None`` while the window is closed."""
         opening = self.current(now)
-        return opening is not None and now + duration <= self._end_of_stretch(opening)
+        return None if opening is None else self._end_of_stretch(opening)
 
     def longest(self, now: datetime) -> timedelta:
         """Return the length of the longest stretch that begins within a week after ``now``; zero if there is none."""

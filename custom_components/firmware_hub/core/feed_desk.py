@@ -1,0 +1,210 @@
+"""What feeds say arrives here: manifests are judged, offers change, approvals are renewed or voided.
+
+Rules (invariants 1, 3 and 5):
+
+* A manifest that is refused keeps the last good one; the refusal names the suspected attack.
+* Whoever was approved stays approved only while the very same release is still published: same version, same digest.
+* A stored manifest is judged like a fetched one, but what is wrong with it is no news: a new one is being fetched.
+* Nothing is judged while the clock is not believed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from . import limits
+from .agenda import Agenda
+from .effects import ClearIssue, FetchManifest, IssueKind, LifecycleKind, RaiseIssue, Severity
+from .errors import Reason, Refused
+from .feeds import Feeds
+from .fleet import Fleet
+from .inputs import FeedsChanged, FetchFailed, ManifestRead, ManifestRefused, ManifestUnchanged
+from .installer import Installer
+from .matching import ModelKey, why_not_installable
+from .model import Device, FitKey, Install, InstallState, Offer
+from .turn import Turn
+
+_OF_A_FEED = (IssueKind.MANIFEST_REFUSED, IssueKind.FEED_UNREACHABLE, IssueKind.MANIFEST_EXPIRED)
+
+
+class FeedDesk:
+    """Inputs about feeds. Never raises."""
+
+    def __init__(self, feeds: Feeds, fleet: Fleet, installer: Installer, agenda: Agenda) -> None:
+        """Serve these feeds."""
+        self._feeds = feeds
+        self._fleet = fleet
+        self._installer = installer
+        self._agenda = agenda
+
+    # --- fetching ----------------------------------------------------------------------------------------------------
+
+    def changed(self, item: FeedsChanged, turn: Turn) -> None:
+        """Take over all feeds. Cost: the number of devices, when a person changes a feed and at a start."""
+        fresh, gone = self._feeds.set(item.feeds)
+        for feed_id in gone:
+            for kind in ("feed", "expires"):
+                self._agenda.set(kind, feed_id, None)
+            turn.do(*(ClearIssue(kind, feed_id) for kind in _OF_A_FEED))
+        for install in list(self._installer.current.values()):
+            if install.offer.feed_id not in self._feeds.states and not install.state.is_commanded:
+                self._installer.cancel(install, InstallState.CANCELED, Reason.OFFER_WITHDRAWN, turn)
+        for feed_id in fresh:
+            self._agenda.set("expires", feed_id, None)
+            self.fetch(feed_id, turn)
+        turn.refresh(self._fleet.devices)
+        turn.refresh_hub = True
+
+    def wake(self, dialect: str, turn: Turn) -> None:
+        """The first device of a family is there: its public feeds are worth fetching from now on."""
+        if self._fleet.by_dialect[dialect] > 1:
+            return
+        for feed_id, state in self._feeds.states.items():
+            if state.feed.dialect == dialect:
+                self.fetch(feed_id, turn)
+
+    def fetch_all(self, turn: Turn) -> None:
+        """Fetch every active feed now."""
+        for feed_id in self._feeds.states:
+            self.fetch(feed_id, turn)
+
+    def fetch(self, feed_id: str, turn: Turn) -> None:
+        """Fetch a feed, unless that is on its way or not worth it; a fetch of which nothing is heard is tried again."""
+        if self._feeds.fetching(feed_id, turn.now):
+            turn.do(FetchManifest(feed_id))
+            self._agenda.set("feed", feed_id, turn.now + limits.FEED_DEADLINE)
+
+    # --- answers -----------------------------------------------------------------------------------------------------
+
+    def read(self, item: ManifestRead, turn: Turn) -> None:
+        """Judge a manifest that was verified and read."""
+        if item.feed_id not in self._feeds.states:
+            return
+        if not self._installer.keeper.state.clock_trusted and not item.from_store:
+            # Not the vendor's fault, and there is a repair about the clock: no refusal is told.
+            wait = self._feeds.failed(item.feed_id, Reason.CLOCK_UNTRUSTED)
+            self._agenda.set("feed", item.feed_id, turn.now + wait)
+            return
+        before = self._offers()
+        try:
+            ledger, feed_row, touched = self._feeds.accept(item, turn.now)
+        except Refused as refused:
+            self._refuse(item.feed_id, refused.reason, refused.detail, turn, from_store=item.from_store)
+            return
+        turn.save_ledger(ledger)
+        if feed_row is not None:
+            turn.save_feed(feed_row)
+            turn.audit("manifest_accepted", item.feed_id, sequence=str(item.manifest.sequence or ""))
+            self._agenda.set("feed", item.feed_id, turn.now + limits.FETCH_INTERVAL)
+        turn.do(*(ClearIssue(kind, item.feed_id) for kind in _OF_A_FEED))
+        self._agenda.set("expires", item.feed_id, item.manifest.expires)
+        self._offers_changed(before, touched, turn)
+        self._recheck(item.feed_id, turn)
+
+    def unchanged(self, item: ManifestUnchanged, turn: Turn) -> None:
+        """What we have is what the server has: whatever was wrong in between is over."""
+        if item.feed_id not in self._feeds.states:
+            return
+        self._feeds.unchanged(item.feed_id, turn.now)
+        self._agenda.set("feed", item.feed_id, turn.now + limits.FETCH_INTERVAL)
+        for kind in (IssueKind.MANIFEST_REFUSED, IssueKind.FEED_UNREACHABLE):
+            turn.do(ClearIssue(kind, item.feed_id))
+        turn.refresh_hub = True
+
+    def refused(self, item: ManifestRefused, turn: Turn) -> None:
+        """Take in that a feed's bytes could not be verified or read."""
+        if item.feed_id in self._feeds.states:
+            self._refuse(item.feed_id, item.reason, f"{item.path} {item.detail}".strip(), turn)
+
+    def failed(self, item: FetchFailed, turn: Turn) -> None:
+        """Take in an outage; it is worth a repair when it lasts."""
+        if item.feed_id not in self._feeds.states:
+            return
+        wait = self._feeds.failed(item.feed_id, item.reason, item.retry_after_s)
+        self._agenda.set("feed", item.feed_id, turn.now + wait)
+        state = self._feeds.states[item.feed_id]
+        if state.failures == limits.FETCHES_BEFORE_ISSUE:
+            values = {"feed": state.feed.title, "url": state.feed.url, "detail": item.detail, "feed_id": item.feed_id}
+            turn.do(RaiseIssue(IssueKind.FEED_UNREACHABLE, item.feed_id, Severity.WARNING, False, item.reason, values))
+        turn.refresh_hub = True
+
+    def expired(self, feed_id: str, turn: Turn) -> None:
+        """Say that a manifest ran out: nothing new starts from it, which the gate sees to."""
+        state = self._feeds.states[feed_id]
+        values = {"feed": state.feed.title, "url": state.feed.url, "feed_id": feed_id}
+        turn.audit("manifest_expired", feed_id)
+        turn.do(RaiseIssue(IssueKind.MANIFEST_EXPIRED, feed_id, Severity.WARNING, False, Reason.EXPIRED, values))
+        turn.refresh_hub = True
+
+    def _refuse(self, feed_id: str, reason: Reason, detail: str, turn: Turn, *, from_store: bool = False) -> None:
+        turn.refresh_hub = True
+        state = self._feeds.states[feed_id]
+        if from_store:
+            self._feeds.stored_refused(feed_id, reason)
+            if reason in {Reason.EXPIRED, Reason.FREEZE_SUSPECTED}:
+                self.expired(feed_id, turn)
+            return
+        wait = self._feeds.failed(feed_id, reason)
+        self._agenda.set("feed", feed_id, turn.now + wait)
+        values = {"feed": state.feed.title, "url": state.feed.url, "detail": detail, "feed_id": feed_id}
+        turn.do(RaiseIssue(IssueKind.MANIFEST_REFUSED, feed_id, Severity.ERROR, True, reason, values))
+        if state.last_error is not reason:
+            turn.audit("manifest_refused", feed_id, reason=reason.value, detail=detail)
+            turn.announce(
+                LifecycleKind.MANIFEST_REFUSED, None, feed=state.feed.title, feed_id=feed_id, reason=reason.value
+            )
+
+    # --- what follows ------------------------------------------------------------------------------------------------
+
+    def _offers(self) -> dict[FitKey, Offer | None]:
+        """Note all offers. Cost: the number of different kinds of device, once per manifest, every few hours."""
+        return {key: self._feeds.catalogue.offer(key) for key in self._fleet.by_fit}
+
+    def _offers_changed(self, before: Mapping[FitKey, Offer | None], touched: Iterable[ModelKey], turn: Turn) -> None:
+        models = frozenset(touched)
+        for key, was in before.items():
+            if (key.manufacturer.casefold(), key.model.casefold()) not in models:
+                continue
+            turn.refresh(self._fleet.by_fit[key])
+            offer = self._feeds.catalogue.offer(key)
+            if offer is not None and (was is None or was.version != offer.version):
+                turn.announce(
+                    LifecycleKind.UPDATE_OFFERED,
+                    None,
+                    manufacturer=key.manufacturer,
+                    model=key.model,
+                    version=offer.version,
+                    devices=len(self._fleet.by_fit[key]),
+                )
+        turn.refresh_hub = True
+
+    def _recheck(self, feed_id: str, turn: Turn) -> None:
+        """Void approvals whose release the feed does not name any more, and renew the proof of the others.
+
+        Cost: the number of current installs, once per manifest.
+        """
+        for install in [item for item in self._installer.current.values() if item.offer.feed_id == feed_id]:
+            if install.state.is_commanded:
+                continue
+            device = self._fleet.devices[install.device_id]
+            offer = self._feeds.catalogue.release(approved_key(device, install), install.offer.version)
+            if offer is None or offer.digest != install.offer.digest or why_not_installable(offer) is not None:
+                newer = self._feeds.catalogue.offer(device.fit_key)
+                reason = Reason.OFFER_MOVED if newer is not None else Reason.OFFER_WITHDRAWN
+                self._installer.cancel(install, InstallState.CANCELED, reason, turn)
+                continue
+            if offer != install.offer:
+                self._installer.renew(install, offer, turn)
+            self._installer.reschedule(device.id, turn)
+
+
+def approved_key(device: Device, install: Install) -> FitKey:
+    """The fit key that was approved: a device in a helper image is still the device that it was."""
+    identity = install.identity
+    return device.fit_key._replace(
+        manufacturer=identity.manufacturer,
+        model=identity.model,
+        hardware=identity.hardware,
+        variant=identity.variant,
+        version=install.from_version,
+    )

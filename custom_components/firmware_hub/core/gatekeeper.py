@@ -1,0 +1,105 @@
+"""Gathers all that is known when an install asks to go on, and puts it before the gate.
+
+It holds what is the same for every install: the owner's settings, their window, and the state of the hub.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from . import gate
+from .errors import Reason
+from .feeds import Feeds
+from .fleet import Fleet
+from .install import Context
+from .model import Install
+from .ports import Capabilities
+from .rollout import Rollout
+from .settings import Settings
+from .window import Window
+
+
+class Gatekeeper:
+    """Answers questions about installs; changes none of them and never raises."""
+
+    def __init__(self, fleet: Fleet, feeds: Feeds, rollout: Rollout, capabilities: Mapping[str, Capabilities]) -> None:
+        """Begin with the default settings, and not connected."""
+        self.settings = Settings()
+        self.window = Window(self.settings)
+        self.state = gate.HubState(connected=False, clock_trusted=True, store_ok=True, paused=False, address_ok=True)
+        self._fleet = fleet
+        self._feeds = feeds
+        self._rollout = rollout
+        self._capabilities = capabilities
+
+    def set(self, settings: Settings) -> None:
+        """Take over the owner's settings."""
+        self.settings, self.window = settings, Window(settings)
+        self.state = replace(self.state, paused=settings.paused)
+
+    def may_start(self, install: Install, now: datetime) -> gate.No | None:
+        """Say why an install may not start now; ``None`` if it may. What holds for all is not asked again."""
+        asked = self._asked(install)
+        return gate.device_says(asked, now) or gate.window_says(asked, self.window, now)
+
+    def may_command(self, install: Install, now: datetime) -> gate.No | None:
+        """Say why the command may not be sent now; ``None`` if it may."""
+        reason = gate.hub_says(self.state)
+        return gate.No(reason) if reason is not None else self.may_start(install, now)
+
+    def not_after(self, install: Install, now: datetime) -> datetime | None:
+        """Say until when the command may still be published; ``None``: no limit."""
+        closes = self.window.closes(now)
+        if self.is_window_free(install) or closes is None:
+            return None
+        return max(now, closes - self.expected(install))
+
+    def why_waiting(self, install: Install, now: datetime) -> gate.No:
+        """Say what a waiting install waits for, in the order in which a person would ask."""
+        if (reason := gate.hub_says(self.state)) is not None:
+            return gate.No(reason)
+        if install.reason is not None and not self._rollout.is_ready(install.id):
+            return gate.No(install.reason, install.reason_values, install.not_before)
+        if (answer := gate.window_says(self._asked(install), self.window, now)) is not None:
+            return answer
+        return gate.No(self._rollout.blocked(install) or Reason.NETWORK_BUSY)
+
+    def could_ever_fit(self, install: Install, now: datetime) -> bool:
+        """Whether any window of the coming week is long enough."""
+        return self.window.could_ever_fit(self.expected(install), now)
+
+    def is_window_free(self, install: Install) -> bool:
+        """Whether its owner said "now", or said "any time" for this device."""
+        return install.approval.at_once or install.device_id in self.settings.any_time
+
+    def expected(self, install: Install) -> timedelta:
+        """How long an install takes."""
+        family = self._capabilities[self._fleet.devices[install.device_id].dialect]
+        return self._rollout.expected(install, family.default_minutes)
+
+    def context(self, install: Install) -> Context:
+        """What a step of the state table may know."""
+        device = self._fleet.devices[install.device_id]
+        return Context(
+            self._capabilities[device.dialect],
+            device.slots,
+            self._fleet.presence[device.id].online,
+            device.sleeps,
+            self.state.connected,
+            self.expected(install),
+        )
+
+    def _asked(self, install: Install) -> gate.Asked:
+        device = self._fleet.devices[install.device_id]
+        return gate.Asked(
+            install,
+            device,
+            self._fleet.presence[device.id],
+            self._capabilities[device.dialect],
+            self.expected(install),
+            self.is_window_free(install),
+            self._fleet.in_conflict(device),
+            self._feeds.fault(install.offer.feed_id),
+        )

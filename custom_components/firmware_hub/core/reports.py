@@ -1,0 +1,231 @@
+"""What devices say arrives here: who they are, where they are, how they are, and how an install goes.
+
+* What the broker kept from before is no evidence of anything (invariant 7): it makes a device known and shows something
+  until the device itself speaks, which it is asked to do when the two differ.
+* While a command is out, only live words count.
+* Nothing that a device says is believed twice as much because it is said often: questions are spaced and paced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime, timedelta
+
+from . import limits
+from .agenda import Agenda
+from .effects import ClearIssue, IssueKind, LifecycleKind, ListenTo, RaiseIssue, Severity
+from .errors import Reason, Refused
+from .fleet import Fleet, Merge
+from .inputs import (
+    DeviceLinkChanged,
+    DeviceReported,
+    DeviceWithdrawn,
+    HealthReported,
+    InstallReported,
+    MessageRefused,
+    NetworkReported,
+    Stage,
+)
+from .install import Booted, Health, Linked, Staged
+from .installer import Installer
+from .model import Device, DeviceFacts, DeviceId, Install, InstallState
+from .ports import Capabilities
+from .turn import Turn
+
+
+class Reports:
+    """Inputs from devices. Never raises."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        installer: Installer,
+        agenda: Agenda,
+        capabilities: Mapping[str, Capabilities],
+        wake_feeds: Callable[[str, Turn], None],
+    ) -> None:
+        """Listen to these devices; ``wake_feeds`` is told of each new device's family."""
+        self.refused_messages: dict[str, int] = {}
+        self._fleet = fleet
+        self._installer = installer
+        self._agenda = agenda
+        self._capabilities = capabilities
+        self._wake_feeds = wake_feeds
+
+    # --- who they are ------------------------------------------------------------------------------------------------
+
+    def reported(self, item: DeviceReported, turn: Turn) -> None:
+        """Take in what a device says of itself."""
+        known = self._fleet.get(item.device_id)
+        if known is not None and known.dialect != item.dialect and not self._gives_way(known, item, turn):
+            return
+        if item.retained and self._installer.is_commanded(item.device_id):
+            return
+        try:
+            merge = self._fleet.merge(item, turn.now)
+        except Refused as refused:
+            self._flooded(refused, turn)
+            return
+        named = item.facts.version is not None and not item.retained
+        if named:
+            self._fleet.saw(item.device_id, turn.now)
+        if merge.changed:
+            self._changed(merge, turn)
+        if named:
+            moved = merge.moved and merge.before is not None
+            self._installer.sighted(merge.device, turn, rebooted=item.rebooted, moved=moved)
+        if item.facts.settings is not None and not item.retained:
+            self._installer.lending.seen(item.device_id, turn)
+        if self._is_incomplete(merge.device) or (item.retained and merge.fit_changed and merge.before is not None):
+            self._installer.asking.ask_spaced(item.device_id, turn)
+
+    def _gives_way(self, known: Device, item: DeviceReported, turn: Turn) -> bool:
+        """One thing seen by two families: the native one takes the place of the generic one, nobody else does.
+
+        A message that names another family's device is otherwise not believed: it would let whoever can publish
+        anywhere on the broker change what is known of that device.
+        """
+        native = not self._capabilities[item.dialect].generic
+        if not (native and self._capabilities[known.dialect].generic) or known.id in self._installer.current:
+            if self.refused_messages.get(item.dialect, 0) == 0:
+                turn.audit("identity_claimed", known.id, by=item.dialect, known_as=known.dialect)
+            self.refused_messages[item.dialect] = self.refused_messages.get(item.dialect, 0) + 1
+            return False
+        self.conflicts((), self._fleet.forget(known.id), turn)
+        return True
+
+    def _is_incomplete(self, device: Device) -> bool:
+        missing = any(name not in device.settings for name in self._capabilities[device.dialect].borrows)
+        return not device.version or not device.model or missing
+
+    def _changed(self, merge: Merge, turn: Turn) -> None:
+        device = merge.device
+        turn.save_device(device)
+        turn.refresh((device.id,))
+        if merge.before is None:
+            turn.refresh_hub = True
+            turn.audit("device_found", device.id, dialect=device.dialect)
+            turn.announce(
+                LifecycleKind.DEVICE_FOUND, device.id, name=device.name, dialect=device.dialect, version=device.version
+            )
+            self._wake_feeds(device.dialect, turn)
+        if merge.before is None or merge.moved:
+            turn.do(ListenTo(device.id))
+        self.conflicts(merge.conflicts, merge.resolved, turn)
+
+    def conflicts(self, conflicts: Iterable[DeviceId], resolved: Iterable[DeviceId], turn: Turn) -> None:
+        """Tell of devices that share an address, or do not any more."""
+        for device_id in sorted(conflicts):
+            device = self._fleet.devices[device_id]
+            values = {"device": device.name or device.id, "address": ", ".join(device.addresses)}
+            turn.do(
+                RaiseIssue(IssueKind.TOPIC_CONFLICT, device_id, Severity.ERROR, False, Reason.TOPIC_CONFLICT, values)
+            )
+        for device_id in sorted(resolved):
+            turn.do(ClearIssue(IssueKind.TOPIC_CONFLICT, device_id))
+            self._installer.reschedule(device_id, turn)
+
+    def _flooded(self, refused: Refused, turn: Turn) -> None:
+        many = refused.reason is Reason.TOO_MANY_DEVICES
+        kind = IssueKind.TOO_MANY_DEVICES if many else IssueKind.DEVICE_FLOOD
+        if self.refused_messages.get(kind, 0) == 0:
+            turn.audit("devices_refused", "", reason=refused.reason.value)
+            turn.do(RaiseIssue(kind, "", Severity.WARNING, False, refused.reason, {"limit": refused.detail}))
+        self.refused_messages[kind] = self.refused_messages.get(kind, 0) + 1
+        self._agenda.set("flood", kind, turn.now + limits.FLOOD_OVER)
+
+    def flood_over(self, kind: str, turn: Turn) -> None:
+        """No device was refused for a while."""
+        self.refused_messages[kind] = 0
+        turn.do(ClearIssue(IssueKind(kind), ""))
+
+    def withdrawn(self, item: DeviceWithdrawn, turn: Turn) -> None:
+        """A cleared announcement is no proof that a device is gone: it is kept, shown off line, and may be removed."""
+        if item.device_id in self._fleet.devices and self._fleet.link(item.device_id, online=False):
+            turn.refresh((item.device_id,))
+
+    def network(self, item: NetworkReported, turn: Turn) -> None:
+        """Tell each device of a network what its bridge said for all. Cost: the number of devices, per such a word."""
+        members = self._fleet.in_network(item.dialect, item.network)
+        if members and item.online is not None:
+            self._fleet.bridge_link(item.dialect, item.network, online=item.online)
+        for device in members:
+            if item.device_ids is not None and device.id not in item.device_ids:
+                self._gone(device, item, turn)
+            if item.lost:
+                lost = InstallReported(device.id, Stage.FAILED, detail=item.lost, retained=item.retained)
+                self.install_reported(lost, turn)
+            # That a bridge was there before says nothing of its devices; that it is not there now does.
+            if item.online is False or (item.online and not item.retained):
+                self.linked(DeviceLinkChanged(device.id, item.online, retained=item.retained), turn)
+
+    def _gone(self, device: Device, item: NetworkReported, turn: Turn) -> None:
+        """A bridge does not know a device any more: its address may belong to another from now on."""
+        if device.addresses:
+            nowhere = DeviceFacts(addresses=())
+            self.reported(DeviceReported(device.id, device.dialect, nowhere, retained=item.retained), turn)
+        self.withdrawn(DeviceWithdrawn(device.id), turn)
+
+    def message_refused(self, item: MessageRefused, _turn: Turn) -> None:
+        """Count what a dialect could not read."""
+        self.refused_messages[item.dialect] = self.refused_messages.get(item.dialect, 0) + 1
+
+    # --- where and how they are --------------------------------------------------------------------------------------
+
+    def linked(self, item: DeviceLinkChanged, turn: Turn) -> None:
+        """Take in that a device came or went."""
+        device = self._fleet.get(item.device_id)
+        if device is None or (item.online and self._fleet.is_cut_off(device)):
+            return
+        if not self._fleet.link(device.id, online=item.online):
+            return
+        turn.refresh((item.device_id,))
+        current = self._installer.current.get(item.device_id)
+        if current is not None and not item.retained:
+            self._installer.happen(current, Linked(item.online), turn)
+        if not item.online:
+            return
+        self._installer.reschedule(item.device_id, turn)
+        self._installer.lending.give_back(item.device_id, turn)
+        if self._is_worth_asking(item.device_id):
+            self._installer.asking.ask_spaced(item.device_id, turn)
+
+    def _is_worth_asking(self, device_id: DeviceId) -> bool:
+        """Whether its verdict may be corrected by what it runs now."""
+        last = self._installer.last.get(device_id)
+        given_up = last is not None and last.state in {InstallState.TIMED_OUT, InstallState.ROLLBACK_FAILED}
+        return given_up and device_id not in self._installer.current
+
+    def health(self, item: HealthReported, turn: Turn) -> None:
+        """Take in how a device is."""
+        if item.device_id not in self._fleet.devices:
+            return
+        if self._fleet.health(item, turn.now):
+            turn.refresh((item.device_id,))
+        current = self._installer.current.get(item.device_id)
+        if current is None or item.retained:
+            return
+        if item.uptime_s is not None and self._has_restarted(current, item.uptime_s, turn.now):
+            self._installer.happen(current, Booted(), turn)
+            current = self._installer.current[item.device_id]
+        if item.self_test is not None:
+            self._installer.happen(current, Health(item.self_test == "passed"), turn)
+        if item.battery_percent is not None:
+            self._installer.reschedule(item.device_id, turn)
+
+    def _has_restarted(self, install: Install, uptime_s: int, now: datetime) -> bool:
+        """Whether the device runs for clearly less time than since its command."""
+        if install.command_at is None or install.restarted:
+            return False
+        return now - timedelta(seconds=uptime_s + 1) > install.command_at
+
+    def install_reported(self, item: InstallReported, turn: Turn) -> None:
+        """Take in what a device says of its install; only of the attempt that is meant, where its family says which."""
+        current = self._installer.current.get(item.device_id)
+        if current is None or item.retained:
+            return
+        device = self._fleet.devices[item.device_id]
+        told = item.attempt_id is not None or self._capabilities[device.dialect].echoes_attempt
+        if told and item.attempt_id != current.attempt_id:
+            return
+        self._installer.happen(current, Staged(item.stage, item.percent, item.detail), turn)

@@ -1,0 +1,169 @@
+"""What follows from a verdict: who is told, which repair is raised, what is stopped and what goes on.
+
+Rules (design section 3, invariant 8; section 6, repairs):
+
+* The notice says first whether the device works. A repair is raised only for what a person should hear of.
+* A stop is told once, with the device that caused it; it is taken back when that device comes through after all, or by
+  a person's word.
+* A pilot's settling time ends well only if the device still runs the release, is not known to be gone and has not
+  failed its self-test; missing counts as not passed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import timedelta
+
+from .agenda import Agenda
+from .effects import ClearIssue, IssueKind, LifecycleKind, RaiseIssue, Severity, StopServing
+from .errors import Reason
+from .fleet import Fleet
+from .install import Sighting
+from .model import Device, Install, InstallState, Presence
+from .rollout import ModelKey, Rollout, Stop, has_failed, model_of, recovers
+from .sighting import sight
+from .turn import Turn
+
+
+class Verdicts:
+    """The consequences. Never raises."""
+
+    def __init__(self, fleet: Fleet, agenda: Agenda, rollout: Rollout) -> None:
+        """Speak about these devices."""
+        self._fleet = fleet
+        self._agenda = agenda
+        self._rollout = rollout
+
+    def take(self, install: Install, settle: timedelta, turn: Turn) -> Install:
+        """Write down a verdict and carry its consequences; return the install as it is kept."""
+        device = self._fleet.devices[install.device_id]
+        stop = self._rollout.ended(install, settle, turn.now)
+        if (settling := self._rollout.settling(install.id)) is not None:
+            install = settling
+            self._agenda.set("pilot", install.id, install.settle_until)
+        turn.save_install(install)
+        why = {"reason": install.reason.value} if install.reason else {}
+        turn.audit("install_ended", install.device_id, install=install.id, verdict=install.state.value, **why)
+        self._repairs(install, device, turn)
+        if stop is not None:
+            self._stopped(stop, device, turn)
+        elif install.state is InstallState.SUCCEEDED:
+            self._healed(install, turn)
+        # Told last: whoever reacts to the event finds the repairs that belong to it.
+        turn.announce(LifecycleKind.INSTALL_ENDED, install.device_id, **event_values(install, device))
+        return install
+
+    def tell_again(self, install: Install, turn: Turn) -> None:
+        """Tell what could not be told when it happened, because it could not be written."""
+        turn.do(StopServing(install.id))
+        device = self._fleet.get(install.device_id)
+        if device is None:
+            return
+        self._repairs(install, device, turn)
+        for stop in self._rollout.caused_by(device.id):
+            self._stopped(stop, device, turn)
+        turn.announce(LifecycleKind.INSTALL_ENDED, install.device_id, **event_values(install, device))
+
+    def _repairs(self, install: Install, device: Device, turn: Turn) -> None:
+        turn.do(ClearIssue(IssueKind.WINDOWS_MISSED, device.id))
+        if not has_failed(install):
+            turn.do(ClearIssue(IssueKind.INSTALL_FAILED, device.id), ClearIssue(IssueKind.DEVICE_DARK, device.id))
+            return
+        works = recovers(install)
+        kind, other = IssueKind.INSTALL_FAILED, IssueKind.DEVICE_DARK
+        if not works:
+            kind, other = other, kind
+        severity = Severity.ERROR if works else Severity.CRITICAL
+        values = {
+            "device": device.name or device.id,
+            "version": install.offer.version,
+            "from_version": install.from_version,
+            "verdict": install.state.value,
+            "detail": install.failure_detail or install.reason_values.get("detail", ""),
+            "recovery": install.offer.release.recovery.notes,
+            "recovery_url": install.offer.release.recovery.url,
+        }
+        turn.do(ClearIssue(other, device.id), RaiseIssue(kind, device.id, severity, True, install.reason, values))
+
+    # --- stops -------------------------------------------------------------------------------------------------------
+
+    def _stopped(self, stop: Stop, device: Device, turn: Turn) -> None:
+        values = {
+            "manufacturer": stop.manufacturer,
+            "model": stop.model,
+            "version": stop.version,
+            "device": device.name or device.id,
+            "verdict": stop.verdict.value,
+        }
+        subject = _subject((stop.manufacturer, stop.model))
+        turn.audit("model_stopped", subject, version=stop.version, device=device.id)
+        turn.announce(LifecycleKind.MODEL_STOPPED, device.id, **values)
+        values["device_id"] = device.id
+        turn.do(RaiseIssue(IssueKind.MODEL_STOPPED, subject, Severity.ERROR, True, stop.reason, values))
+
+    def _healed(self, install: Install, turn: Turn) -> None:
+        """Take back the stops that a device caused which then proved itself."""
+        caused = self._rollout.caused_by(install.device_id)
+        self.release([stop for stop in caused if (stop.manufacturer, stop.model) == model_of(install)], turn)
+
+    def release(self, stops: Iterable[Stop], turn: Turn, **by: str) -> None:
+        """Let stopped models go on."""
+        models: dict[ModelKey, None] = {}
+        for stop in stops:
+            self._rollout.release(stop)
+            models[stop.manufacturer, stop.model] = None
+        for model in models:
+            turn.audit("model_released", _subject(model), **by)
+            if not self._rollout.stopped(model):
+                turn.do(ClearIssue(IssueKind.MODEL_STOPPED, _subject(model)))
+
+    # --- the first device of a release -------------------------------------------------------------------------------
+
+    def settled(self, install_id: str, turn: Turn) -> Install | None:
+        """End a pilot's settling time; return its install as it is kept, ``None`` if it was withdrawn meanwhile."""
+        pilot = self._rollout.settling(install_id)
+        if pilot is None:
+            return None
+        install = replace(pilot, settle_until=None)
+        device = self._fleet.devices[install.device_id]
+        fault = _unsettled(install, device, self._fleet.presence[device.id])
+        self._rollout.settled(install, well=fault is None)
+        if fault is None:
+            turn.audit("pilot_settled", device.id, version=install.offer.version)
+        elif (stop := self._rollout.stop(install, install.offer.version, fault)) is not None:
+            self._stopped(stop, device, turn)
+        return install
+
+
+def _unsettled(install: Install, device: Device, presence: Presence) -> Reason | None:
+    match sight(install, device):
+        case Sighting.NEW:
+            pass
+        case Sighting.OLD:
+            return Reason.CAME_BACK_OLD
+        case _:
+            return Reason.CAME_BACK_OTHER
+    if presence.online is False and not device.sleeps:
+        return Reason.NO_RETURN
+    return Reason.UNHEALTHY if presence.self_test == "failed" else None
+
+
+def _subject(model: ModelKey) -> str:
+    return f"{model[0]}/{model[1]}"
+
+
+def event_values(install: Install, device: Device) -> dict[str, str | int | bool | None]:
+    """The documented fields of an event about an install (docs/events.md)."""
+    return {
+        "install_id": install.id,
+        "name": device.name,
+        "manufacturer": device.manufacturer,
+        "model": device.model,
+        "from_version": install.from_version,
+        "version": install.offer.version,
+        "state": install.state.value,
+        "reason": install.reason.value if install.reason else None,
+        "device_works": recovers(install) if install.state.is_end else None,
+        "attempt": install.attempt,
+    }
