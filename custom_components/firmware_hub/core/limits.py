@@ -24,7 +24,6 @@ MAX_ARTIFACT_BYTES = 128 * 1024 * 1024  # the largest public device image known 
 MAX_JWS_HEADER = 8_192  # bytes; a header names an algorithm and a key
 MAX_KEYS = 16  # pinned for one feed, or pasted at once
 MAX_KEY_TEXT = 65_536  # characters of what a person pastes as keys
-KEY_ROTATION_DELAY = timedelta(days=7)  # in which the owner can refuse a feed's next key (design section 5.1)
 MAX_RSA_BITS = 8_192  # the work of a check grows with the square
 MAX_MODELS = 100  # models, or hardware revisions, of one release
 MAX_FILE_NAME = 100  # characters of an artifact's name, which stands in the address that a device fetches
@@ -79,6 +78,7 @@ FETCH_INTERVAL = timedelta(hours=6)
 FETCH_BACKOFF = (timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=2), timedelta(hours=6))
 FETCHES_BEFORE_ISSUE = 4  # failures in a row: about nine hours of outage
 MAX_RETRY_AFTER = timedelta(days=1)  # a server may not silence a feed for longer
+KEY_ROTATION_DELAY = timedelta(days=7)  # in which the owner can refuse a feed's next key (design section 5.1)
 FEED_DEADLINE = timedelta(minutes=10)  # a fetch of which nothing was heard for this long is lost
 QUERY_SPACING = timedelta(seconds=30)  # between two unasked queries to one device
 QUERIES_PER_SECOND = 50  # unasked ones to all devices together: a start with 9,900 devices must not flood the broker
