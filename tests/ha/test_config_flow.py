@@ -66,6 +66,17 @@ async def test_a_real_message_on_the_broker_makes_the_offer(
     assert flow["step_id"] == "confirm"
 
 
+async def test_a_person_is_not_turned_away_while_it_is_offered(
+    hass: HomeAssistant, mqtt_mock: MagicMock, socket_enabled: None
+) -> None:
+    await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_MQTT}, data=message())
+    form = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
+    done = await hass.config_entries.flow.async_configure(form["flow_id"], {})
+    assert done["type"] is FlowResultType.CREATE_ENTRY
+    await hass.async_block_till_done()
+    assert hass.config_entries.flow.async_progress_by_handler(DOMAIN) == []
+
+
 async def test_many_devices_make_one_offer(hass: HomeAssistant, mqtt_mock: MagicMock) -> None:
     first = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_MQTT}, data=message())
     second = await hass.config_entries.flow.async_init(
