@@ -1,6 +1,6 @@
 """Through Home Assistant's own MQTT integration: the only importer of it.
 
-Contract: five habits of that client are dealt with here, so that nobody else has to know them.
+Contract: six habits of that client are dealt with here, so that nobody else has to know them.
 
 1. A message of QoS 1 or 2 that is published while the broker is away raises and is delivered later all the same. So
    everything goes out with QoS 0, and only while connected.
@@ -11,6 +11,8 @@ Contract: five habits of that client are dealt with here, so that nobody else ha
 5. Subscriptions are gathered for half a second, after a reconnect too, and a publish overtakes them: the answer to a
    question asked at once would be lost. So a subscription counts when the broker has acknowledged it, and the link
    counts as up when all of them have been.
+6. Topics are not looked at: a broker answers a filter that is none by cutting Home Assistant's connection, again and
+   again. So a topic that a device made up is refused here.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Final
 
+import voluptuous as vol
 from homeassistant.components import mqtt
 from homeassistant.components.mqtt import ReceiveMessage
 from homeassistant.core import HomeAssistant, callback
@@ -64,8 +67,13 @@ class HaMqttTransport:
         on_link(self.connected)
 
     async def async_subscribe(self, filters: Iterable[str]) -> None:
-        """Add topic filters; they outlive reconnects and reloads of MQTT. Raises OutsideFailed: BROKER_DISCONNECTED."""
-        fresh = [name for name in filters if name not in self._unsubscribe]
+        """Add topic filters; they outlive reconnects and reloads of MQTT.
+
+        Raises OutsideFailed: MALFORMED, before any is added; BROKER_DISCONNECTED.
+        """
+        fresh = [name for name in dict.fromkeys(filters) if name not in self._unsubscribe]
+        for name in fresh:
+            _check(mqtt.valid_subscribe_topic, name)
         for name in fresh:
             self._unsubscribe[name] = await self._subscribed(name)
         if self.connected:
@@ -78,7 +86,11 @@ class HaMqttTransport:
             raise OutsideFailed(Reason.BROKER_DISCONNECTED, str(error)) from error
 
     async def async_publish(self, message: Outgoing) -> None:
-        """Publish with QoS 0, never retained, only while connected. Raises OutsideFailed: BROKER_DISCONNECTED."""
+        """Publish with QoS 0, never retained, only while connected.
+
+        Raises OutsideFailed: MALFORMED, BROKER_DISCONNECTED.
+        """
+        _check(mqtt.valid_publish_topic, message.topic)
         if not self.connected:
             raise OutsideFailed(Reason.BROKER_DISCONNECTED, message.topic)
         try:
@@ -142,3 +154,10 @@ class HaMqttTransport:
         finally:
             for stop in stops:
                 stop()
+
+
+def _check(valid: Callable[[str], str], topic: str) -> None:
+    try:
+        valid(topic)
+    except vol.Invalid as error:
+        raise OutsideFailed(Reason.MALFORMED, f"{topic!r}: {error}") from error

@@ -1,0 +1,108 @@
+"""A real Mosquitto, Home Assistant's real MQTT integration, and somebody else on the broker."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from homeassistant.components import mqtt
+from homeassistant.components.mqtt import client as mqtt_client
+from homeassistant.core import HomeAssistant, callback
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.firmware_hub.dialects.base import Message
+from custom_components.firmware_hub.transport.ha_mqtt import HaMqttTransport
+from simulator.broker import Broker, BrokerTap
+
+
+class Heard:
+    """What a transport told, to be waited for."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+        self.links: list[bool] = []
+        self._changed = asyncio.Event()
+
+    def on_message(self, message: Message) -> None:
+        self.messages.append(message)
+        self._changed.set()
+
+    def on_link(self, connected: bool) -> None:
+        self.links.append(connected)
+        self._changed.set()
+
+    async def until(self, wanted: Callable[[Heard], object]) -> None:
+        async with asyncio.timeout(20):
+            while not wanted(self):
+                self._changed.clear()
+                await self._changed.wait()
+
+    async def message(self, payload: str | bytes) -> Message:
+        """Wait for a message with this payload."""
+        await self.until(lambda heard: any(one.payload == payload for one in heard.messages))
+        return next(one for one in self.messages if one.payload == payload)
+
+    async def link(self, connected: bool) -> None:
+        """Wait until the link is in this state."""
+        await self.until(lambda heard: heard.links[-1:] == [connected])
+
+
+@pytest.fixture(autouse=True)
+def _real(socket_enabled: None, mock_hass_config: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Real connections; Home Assistant's client tries again sooner than after ten seconds."""
+    monkeypatch.setattr(mqtt_client, "RECONNECT_INTERVAL_SECONDS", 0.05)
+
+
+@pytest.fixture
+async def broker() -> AsyncIterator[Broker]:
+    async with Broker() as broker:
+        yield broker
+
+
+@pytest.fixture
+async def tap(broker: Broker) -> AsyncIterator[BrokerTap]:
+    async with broker.tap() as tap:
+        yield tap
+
+
+def mqtt_entry(broker: Broker) -> MockConfigEntry:
+    """Return an entry of Home Assistant's MQTT integration."""
+    return MockConfigEntry(
+        domain="mqtt",
+        data={"broker": broker.host, "port": broker.port, "protocol": "5"},
+        options={"birth_message": {}, "discovery": False},
+        version=mqtt.CONFIG_ENTRY_VERSION,
+        minor_version=mqtt.CONFIG_ENTRY_MINOR_VERSION,
+    )
+
+
+@pytest.fixture
+async def entry(hass: HomeAssistant, broker: Broker) -> MockConfigEntry:
+    """Home Assistant is connected to the broker."""
+    entry = mqtt_entry(broker)
+    entry.add_to_hass(hass)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    connected = asyncio.Event()
+
+    @callback
+    def told(state: bool) -> None:
+        if state:
+            connected.set()
+
+    unsubscribe = mqtt.async_subscribe_connection_status(hass, told)
+    if not mqtt.is_connected(hass):
+        await connected.wait()
+    unsubscribe()
+    return entry
+
+
+@pytest.fixture
+def heard() -> Heard:
+    return Heard()
+
+
+@pytest.fixture
+async def transport(hass: HomeAssistant, entry: MockConfigEntry, heard: Heard) -> AsyncIterator[HaMqttTransport]:
+    transport = HaMqttTransport(hass)
+    await transport.async_start(heard.on_message, heard.on_link)
+    yield transport
+    await transport.async_stop()
