@@ -18,7 +18,7 @@ from hypothesis import given, strategies as st
 
 from custom_components.firmware_hub.core import shelly_zip
 from custom_components.firmware_hub.core.errors import Reason, Refused
-from custom_components.firmware_hub.core.shelly_zip import ShellyPackage, check_package
+from custom_components.firmware_hub.core.shelly_zip import ShellyPackage, check_package, read_package
 
 APP = b"\xe9" + bytes(range(256)) * 40
 FILES: Mapping[str, bytes] = {"Plus1.bin": APP, "fs.img": b"files", "bootloader.bin": b"boot"}
@@ -98,6 +98,10 @@ def test_older_packages_state_an_older_kind_of_digest() -> None:
 def test_a_part_need_not_state_its_size() -> None:
     found = check_package(package(with_part("app", size=None)), app="Plus1", version="1.7.5")
     assert found.version == "1.7.5"
+
+
+def test_a_package_is_read_without_a_device_to_compare_it_with() -> None:
+    assert read_package(package()) == check_package(package(), app="Plus1", version="1.7.5")
 
 
 # --- what is refused -------------------------------------------------------------------------------------------------

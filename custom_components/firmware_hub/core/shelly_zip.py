@@ -15,7 +15,7 @@ import io
 import struct
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -62,10 +62,30 @@ def check_package(data: bytes, *, app: str, version: str) -> ShellyPackage:
             ``WRONG_HARDWARE``: for another app; ``DIGEST_MISMATCH``: another version, or a part that is not what the
             package's own manifest says; ``SIZE_MISMATCH``: a part of another size.
     """
+
+    def compare(found: ShellyPackage) -> None:
+        if found.app.casefold() != app.casefold():
+            raise Refused(Reason.WRONG_HARDWARE, f"for {found.app}, not for {app}", path=MANIFEST)
+        if found.version != version:
+            raise Refused(Reason.DIGEST_MISMATCH, f"version {found.version}, not {version}", path=MANIFEST)
+
+    return _open(data, compare)
+
+
+def read_package(data: bytes) -> ShellyPackage:
+    """Read a package for whoever wants to know what it is, and check that it is whole. CPU heavy; memory is bounded.
+
+    Raises:
+        Refused: as ``check_package``, but for what compares it with a device.
+    """
+    return _open(data, lambda _found: None)
+
+
+def _open(data: bytes, compare: Callable[[ShellyPackage], None]) -> ShellyPackage:
     _check_contents(data)
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as package:
-            return _check(package, app, version)
+            return _check(package, compare)
     except _BROKEN as error:
         raise Refused(Reason.NOT_FIRMWARE, f"a broken package: {error}") from error
 
@@ -86,7 +106,7 @@ def _check_contents(data: bytes) -> None:
         raise Refused(Reason.TOO_LARGE, f"a table of contents of {size} bytes")
 
 
-def _check(package: zipfile.ZipFile, app: str, version: str) -> ShellyPackage:
+def _check(package: zipfile.ZipFile, compare: Callable[[ShellyPackage], None]) -> ShellyPackage:
     files = _files(package)
     folder = _folder(files)
     manifest = _manifest(package, files[f"{folder}{MANIFEST}"])
@@ -98,10 +118,7 @@ def _check(package: zipfile.ZipFile, app: str, version: str) -> ShellyPackage:
             platform=manifest.text("platform", ""),
             parts=manifest.object("parts").keys(max_items=_MAX_PARTS),
         )
-        if found.app.casefold() != app.casefold():
-            raise Refused(Reason.WRONG_HARDWARE, f"for {found.app}, not for {app}", path=MANIFEST)
-        if found.version != version:
-            raise Refused(Reason.DIGEST_MISMATCH, f"version {found.version}, not {version}", path=MANIFEST)
+        compare(found)
         if "app" not in found.parts:
             _no_package("no part named app")
         parts = [manifest.object("parts").object(name) for name in found.parts]
