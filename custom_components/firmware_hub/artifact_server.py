@@ -36,10 +36,7 @@ from .const import DOMAIN
 from .core.errors import OutsideFailed, Reason, Refused
 
 DEFAULT_PORT: Final = 8127
-_TOKEN_LENGTH: Final = (
-    20  # of 32 letters: 100 bits, and short, because Tasmota keeps about 100 characters of an address
-)
-_PIECE: Final = 65_536  # bytes read and sent at a time
+_TOKEN_LENGTH: Final = 20  # of 32 letters: 100 bits, and short: Tasmota keeps about 100 characters of an address
 _STALL: Final = 60  # seconds in which a device must take one piece; an ESP8266 erases flash for some of them
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _HEADERS: Final = {

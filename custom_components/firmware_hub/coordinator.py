@@ -76,7 +76,7 @@ class FirmwareHubCoordinator:
         self._known = dict.fromkeys(self.hub.device_ids())
         self.send(feeds)
         for row in snapshot.feeds:
-            await self._executor.async_read_manifest(row.feed_id, row.raw, row.etag, row=row)
+            await self._executor.feed_reader.async_read(row.feed_id, row.raw, row.etag, row=row)
 
     async def async_start(self) -> None:
         """Begin to act and to listen to the broker. Raises OutsideFailed."""

@@ -1,0 +1,65 @@
+"""Fetches feeds, and has their bytes verified and read away from the event loop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from homeassistant.core import HomeAssistant
+from homeassistant.util import dt as dt_util
+
+from .core import effects as e, inputs as i
+from .core.errors import HubError, OutsideFailed
+from .core.feeds import Feeds
+from .core.manifest import read_manifest
+from .download import Downloader
+from .sources import BY_NAME as SOURCES
+
+
+class FeedReader:
+    """What the feeds say, reported as inputs; the last good bytes of each are kept for whoever checks them as well."""
+
+    def __init__(
+        self, hass: HomeAssistant, feeds: Feeds, downloader: Downloader, report: Callable[[i.Input], None]
+    ) -> None:
+        self._hass = hass
+        self._feeds = feeds
+        self._downloader = downloader
+        self._report = report
+        self._raw: dict[str, bytes] = {}
+
+    def raw(self, feed_id: str) -> bytes:
+        """Return the manifest of a feed as it was verified; nothing while none was."""
+        return self._raw.get(feed_id, b"")
+
+    async def async_fetch(self, feed_id: str) -> None:
+        """Fetch a feed, and read it if it changed."""
+        state = self._feeds.states.get(feed_id)
+        if state is None:
+            return
+        source = SOURCES[state.feed.source]
+        etag = state.etag if state.manifest is not None else ""
+        try:
+            fetched = await self._downloader.async_fetch(source.request(state.feed), etag=etag)
+        except OutsideFailed as failed:
+            retry_after = getattr(failed, "retry_after_s", None)
+            self._report(i.FetchFailed(feed_id, failed.reason, failed.detail, retry_after))
+            return
+        if fetched.status == "unchanged":
+            self._report(i.ManifestUnchanged(feed_id))
+            return
+        await self.async_read(feed_id, fetched.body, fetched.etag)
+
+    async def async_read(self, feed_id: str, raw: bytes, etag: str, *, row: e.FeedRow | None = None) -> None:
+        """Verify and read a feed's bytes in a worker thread: large manifests must not hold up the event loop."""
+        state = self._feeds.states.get(feed_id)
+        if state is None:
+            return
+        source = SOURCES[state.feed.source]
+        try:
+            manifest = await self._hass.async_add_executor_job(read_manifest, raw, state.feed, source)
+        except HubError as refused:
+            self._report(i.ManifestRefused(feed_id, refused.reason, refused.path, refused.detail))
+            return
+        self._raw[feed_id] = raw
+        fetched_at = row.fetched_at if row else dt_util.utcnow()
+        self._report(i.ManifestRead(feed_id, manifest, raw, etag, fetched_at, from_store=row is not None))

@@ -1,0 +1,153 @@
+"""Orders to devices: has their dialects write the messages, serves the artifacts, and publishes."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+
+from homeassistant.util import dt as dt_util
+
+from .core import effects as e, inputs as i
+from .core.errors import HubError, OutsideFailed, Reason
+from .core.hub import Hub
+from .core.model import Artifact, Device, Install, Trust
+from .delivery import MANIFEST_NAME, Delivery
+from .dialects import BY_NAME as DIALECTS
+from .dialects.base import InstallOrder, Outgoing
+from .transport.base import Transport
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class Orders:
+    """All that is said to devices, and the files that they are told to fetch."""
+
+    def __init__(
+        self,
+        hub: Hub,
+        transport: Transport,
+        delivery: Delivery,
+        raw_manifest: Callable[[str], bytes],
+        report: Callable[[i.Input], None],
+    ) -> None:
+        self._hub = hub
+        self._transport = transport
+        self._delivery = delivery
+        self._raw_manifest = raw_manifest
+        self._report = report
+        self._listening: set[str] = set()
+
+    # --- messages ----------------------------------------------------------------------------------------------------
+
+    async def async_query(self, effect: e.QueryDevice) -> None:
+        """Ask a device for its version and state."""
+        await self._async_tell(effect.device_id, lambda device: DIALECTS[device.dialect].query(device))
+
+    async def async_judge(self, effect: e.SendCommit | e.SendRollback) -> None:
+        """Tell a device on trial to keep its new image, or to go back."""
+
+        def write(device: Device) -> Iterable[Outgoing]:
+            dialect = DIALECTS[device.dialect]
+            order = dialect.commit if isinstance(effect, e.SendCommit) else dialect.rollback
+            return order(device, effect.attempt_id)
+
+        await self._async_tell(effect.device_id, write)
+
+    async def async_restore(self, effect: e.RestoreSettings) -> None:
+        """Put settings back."""
+        settings = effect.settings
+        await self._async_tell(effect.device_id, lambda device: DIALECTS[device.dialect].restore(device, settings))
+
+    async def async_listen(self, effect: e.ListenTo) -> None:
+        """Subscribe to what a device says."""
+        device = self._hub.get(effect.device_id)
+        if device is None:
+            return
+        fresh = set(DIALECTS[device.dialect].filters_for(device)) - self._listening
+        if fresh:
+            await self._transport.async_subscribe(sorted(fresh))
+            self._listening |= fresh
+
+    async def _async_tell(self, device_id: str, write: Callable[[Device], Iterable[Outgoing]]) -> None:
+        device = self._hub.get(device_id)
+        if device is None:
+            return
+        try:
+            messages = write(device)
+        except HubError as refused:
+            _LOGGER.debug("Nothing sent to %s: %s", device_id, refused)
+            return
+        for message in messages:
+            await self._transport.async_publish(message)
+
+    # --- the install command -----------------------------------------------------------------------------------------
+
+    async def async_install(self, effect: e.SendInstall) -> None:
+        """Serve, look once more, and publish the one install command of this attempt."""
+        try:
+            message = await self._async_install_message(effect)
+            if effect.not_after is not None and dt_util.utcnow() > effect.not_after:
+                raise OutsideFailed(Reason.WAITS_FOR_WINDOW)
+            if not self._transport.connected:
+                raise OutsideFailed(Reason.BROKER_DISCONNECTED)
+            await self._transport.async_publish(message)
+        except HubError as refused:
+            _LOGGER.warning("Install command %s was not sent: %s", effect.attempt_id, refused)
+            self._report(i.CommandNotSent(effect.install_id, effect.attempt_id, refused.reason))
+        else:
+            self._report(i.CommandSent(effect.install_id, effect.attempt_id))
+
+    async def _async_install_message(self, effect: e.SendInstall) -> Outgoing:
+        install, device = self._current(effect.install_id, effect.device_id)
+        dialect = DIALECTS[device.dialect]
+        urls = await self._async_serve(install, device)
+        names = dialect.serve_as(install.offer.release)
+        order = InstallOrder(
+            effect.attempt_id,
+            device,
+            install.offer.release,
+            urls[next(iter(names))],
+            urls.get(MANIFEST_NAME, ""),
+            effect.not_after,
+        )
+        (message,) = dialect.install(order)
+        return message
+
+    # --- files -------------------------------------------------------------------------------------------------------
+
+    async def async_fetch(self, effect: e.FetchArtifacts) -> None:
+        """Bring the artifacts of an install into the cache."""
+        install = self._hub.installer.find(effect.install_id)
+        if install is None:
+            return
+        try:
+            await self._async_bring(install, effect.artifacts)
+        except HubError as refused:
+            self._report(i.ArtifactsFailed(effect.install_id, refused.reason, refused.detail))
+        else:
+            self._report(i.ArtifactsReady(effect.install_id))
+
+    async def async_serve_again(self, effect: e.ServeAgain) -> None:
+        """Serve what a device may still be fetching since before a restart."""
+        install, device = self._current(effect.install_id, effect.device_id)
+        await self._async_bring(install, install.offer.release.artifacts)
+        await self._async_serve(install, device)
+
+    async def async_stop_serving(self, effect: e.StopServing) -> None:
+        """End the addresses of an install."""
+        await self._delivery.async_stop(effect.install_id)
+
+    def _current(self, install_id: str, device_id: str) -> tuple[Install, Device]:
+        install, device = self._hub.installer.find(install_id), self._hub.get(device_id)
+        if install is None or device is None:
+            raise OutsideFailed(Reason.UNKNOWN_INSTALL, install_id)
+        return install, device
+
+    async def _async_bring(self, install: Install, artifacts: Iterable[Artifact]) -> None:
+        state = self._hub.feeds.states.get(install.offer.feed_id)
+        await self._delivery.async_bring(install.id, artifacts, state.feed.url if state is not None else "")
+
+    async def _async_serve(self, install: Install, device: Device) -> Mapping[str, str]:
+        manifest = self._raw_manifest(install.offer.feed_id) if install.offer.trust is Trust.SIGNED else b""
+        names = DIALECTS[device.dialect].serve_as(install.offer.release)
+        return await self._delivery.async_serve(install.id, names, manifest)
