@@ -59,7 +59,7 @@ def test_a_signed_feed_is_verified_before_it_is_read() -> None:
     assert (read.key_id, reader.seen[0].payload) == (name(ec_key()), b"{}")
 
 
-@pytest.mark.parametrize("raw", [b"{}", sign(ec_key("stranger"), b"{}", "ES256")])
+@pytest.mark.parametrize("raw", [b"{}", sign(ec_key("stranger"), b"{}", "ES256")], ids=["unsigned", "another key"])
 def test_what_is_not_signed_by_a_pinned_key_is_never_read(raw: bytes) -> None:
     reader = Reader()
     with pytest.raises(HubError):

@@ -238,4 +238,6 @@ def test_a_topic_below_one_that_two_devices_claim_is_refused_as_well() -> None:
     for mac in ("AAAAAAAAAAA1", "AAAAAAAAAAA2"):
         hear(TASMOTA, fleet, discovery(mac, t="hall"))
     assert fleet.at("tasmota", "cmnd/hall/") is None
-    assert fault(TASMOTA, fleet, discovery("AAAAAAAAAAA3", t="hall/lamp")).reason == "malformed"
+    refused = fault(TASMOTA, fleet, discovery("AAAAAAAAAAA3", t="hall/lamp"))
+    assert refused is not None
+    assert refused.reason == "malformed"

@@ -37,7 +37,7 @@ SCHEMA = HERE.parent.parent / "docs" / "schemas" / "firmware-manifest-1.schema.j
 FULL = json.loads((HERE / "fixtures" / "signed_manifest_full.json").read_text())
 SMALL = json.loads((HERE / "fixtures" / "signed_manifest_small.json").read_text())
 FEED = Feed("acme", "signed_manifest", "Acme", "https://acme.example/manifest.jws", Trust.SIGNED, vendor="Acme")
-GONE = object()
+GONE = ...
 
 
 def read(document: object, feed: Feed = FEED) -> Manifest:
