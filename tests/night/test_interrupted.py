@@ -19,6 +19,8 @@ async def _begin(house: House, state: InstallState) -> None:
         house.vendor.misbehave(f"/files/{_artifact(house)}", Trick.SLOW, times=1)
     await house.approve("plug")
     await house.reaches("plug", state)
+    if state is S.DOWNLOADING:
+        await house.until(lambda: house.vendor.asked(f"/files/{_artifact(house)}"))
     if state is S.INSTALLING:
         await house.devices["plug"].wait_for(lambda device: device.record.commands)
 
