@@ -43,11 +43,6 @@ class FeedState:
     last_error: Reason | None = None
     fetching_since: datetime | None = None
 
-    @property
-    def fetching(self) -> bool:
-        """Whether an answer is awaited."""
-        return self.fetching_since is not None
-
 
 class Feeds:
     """All feeds of one hub."""
