@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from custom_components.firmware_hub.core import limits
 from custom_components.firmware_hub.core.errors import BadInput, HubError, Reason
@@ -17,8 +19,16 @@ from custom_components.firmware_hub.sources import BY_NAME, SOURCES
 from custom_components.firmware_hub.sources.base import Source
 
 HERE = Path(__file__).parent
-HOSTILE = sorted((HERE / "hostile").iterdir())
-FIXTURES = sorted((HERE / "fixtures").iterdir())
+HOSTILE = sorted(path for path in (HERE / "hostile").iterdir() if path.is_file())
+DEFECTIVE = sorted((HERE / "hostile").glob("*/*"))
+"""Documents of one format each, with one defect each."""
+FIXTURES = sorted(path for path in (HERE / "fixtures").rglob("*") if path.is_file())
+SCHEMAS = {"signed_manifest": "firmware-manifest-1"}
+"""Where a schema has another name than its source."""
+BEYOND_SCHEMAS = {"address_with_a_password"}
+"""Defects that a schema cannot say."""
+EXAMPLES = int(os.environ.get("FIRMWARE_HUB_HOSTILE_EXAMPLES", "150"))
+"""Hostile documents of each kind and source: a few at every run, as many as one likes by hand."""
 
 every_source = pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
 
@@ -39,7 +49,7 @@ def outcome(source: Source, raw: bytes) -> Manifest | HubError:
 
 
 def fixture_of(source: Source, path: Path) -> bool:
-    return path.name.startswith(source.name)
+    return path.parent.name == source.name or path.name.startswith(source.name)
 
 
 @every_source
@@ -57,6 +67,7 @@ def test_only_a_signed_format_is_trusted_as_signed() -> None:
         "signed_manifest": Trust.SIGNED,
         "github_releases": Trust.DIGEST,
         "shelly_index": Trust.DIGEST,
+        "zigbee_ota_index": Trust.DIGEST,
     }
 
 
@@ -117,6 +128,73 @@ class TestEachFixture:
         results = [outcome(source, json.dumps(other).encode()) for other in twisted(document)]
         assert {type(result) for result in results} <= {Manifest, BadInput, HubError} | set(HubError.__subclasses__())
         assert BadInput in {type(result) for result in results}
+
+
+# --- schemas and single defects ---------------------------------------------------------------------------------------
+
+
+def schema_of(source: Source) -> Any:
+    jsonschema = pytest.importorskip("jsonschema")
+    path = HERE.parents[1] / "docs" / "schemas" / f"{SCHEMAS.get(source.name, source.name)}.schema.json"
+    schema = json.loads(path.read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema)
+
+
+@pytest.mark.parametrize(
+    ("source", "path"),
+    [(source, path) for source in SOURCES for path in FIXTURES if fixture_of(source, path)],
+    ids=lambda value: getattr(value, "name", ""),
+)
+def test_the_schema_of_a_source_takes_what_the_source_reads(source: Source, path: Path) -> None:
+    assert list(schema_of(source).iter_errors(json.loads(path.read_bytes()))) == []
+
+
+@pytest.mark.parametrize("path", DEFECTIVE, ids=lambda path: f"{path.parent.name}/{path.stem}")
+class TestEachDefect:
+    """What is promised of a document that is right but for one thing."""
+
+    def test_it_is_refused_with_the_path_of_the_fault(self, path: Path) -> None:
+        error = outcome(BY_NAME[path.parent.name], path.read_bytes())
+        assert isinstance(error, HubError)
+        assert error.path
+
+    def test_the_schema_refuses_it_as_well(self, path: Path) -> None:
+        valid = schema_of(BY_NAME[path.parent.name]).is_valid(json.loads(path.read_bytes()))
+        assert valid is (path.stem in BEYOND_SCHEMAS)
+
+
+# --- documents made up ------------------------------------------------------------------------------------------------
+
+NONSENSE: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20) | st.sampled_from(["", "*", "../x"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@every_source
+@settings(max_examples=EXAMPLES, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.data())
+def test_a_document_that_was_tampered_with_is_read_or_refused(source: Source, data: st.DataObject) -> None:
+    path = data.draw(st.sampled_from([path for path in FIXTURES if fixture_of(source, path)]))
+    document = json.loads(path.read_bytes())
+    for _ in range(data.draw(st.integers(1, 3))):
+        document = tampered(document, data)
+    assert isinstance(outcome(source, json.dumps(document).encode()), Manifest | HubError)
+
+
+def tampered(value: Any, data: st.DataObject) -> Any:
+    """Return the document with one thing in it replaced, removed, or put in twice, wherever that is."""
+    if not isinstance(value, dict | list) or not value or data.draw(st.integers(0, 9)) == 0:
+        return data.draw(NONSENSE)
+    if isinstance(value, list):
+        place = data.draw(st.integers(0, len(value) - 1))
+        inner = tampered(value[place], data)
+        return [*value[:place], *data.draw(st.sampled_from([[inner], [], [value[place], inner]])), *value[place + 1 :]]
+    key = data.draw(st.sampled_from(sorted(value)))
+    others = {name: member for name, member in value.items() if name != key}
+    return data.draw(st.sampled_from([others, others | {key: tampered(value[key], data)}]))
 
 
 def twisted(value: object) -> list[object]:

@@ -20,7 +20,7 @@ from .feeds import Feeds
 from .fleet import Fleet
 from .inputs import FeedsChanged, FetchFailed, ManifestRead, ManifestRefused, ManifestUnchanged
 from .installer import Installer
-from .matching import ModelKey, why_not_installable
+from .matching import ModelKey, concerns, why_not_installable
 from .model import Device, FitKey, Install, InstallState, Offer
 from .turn import Turn
 
@@ -163,7 +163,7 @@ class FeedDesk:
     def _offers_changed(self, before: Mapping[FitKey, Offer | None], touched: Iterable[ModelKey], turn: Turn) -> None:
         models = frozenset(touched)
         for key, was in before.items():
-            if (key.manufacturer.casefold(), key.model.casefold()) not in models:
+            if not concerns(models, key):
                 continue
             turn.refresh(self._fleet.by_fit[key])
             offer = self._feeds.catalogue.offer(key)

@@ -138,7 +138,7 @@ def _highest(counted: list[tuple[int, str]], scheme: VersionScheme) -> tuple[int
 
 def _complete_digest(release: Release) -> str:
     """Return the digest that an approval pins; empty if one of the artifacts has none, so that nothing is pinned."""
-    return release.digest if all(artifact.sha256 for artifact in release.artifacts) else ""
+    return release.digest if all(artifact.pin for artifact in release.artifacts) else ""
 
 
 def _key(release: Release, version: str = "") -> str:
@@ -146,6 +146,8 @@ def _key(release: Release, version: str = "") -> str:
     match = release.match
     models, hardware = (sorted(text.casefold() for text in texts) for texts in (match.model, match.hardware))
     words = [match.manufacturer.casefold(), "", *models, "", *hardware, "", match.variant.casefold(), "", version]
+    if match.image_type:
+        words += ["", match.image_type, match.min_hardware, match.max_hardware]
     return hashlib.sha256("\x00".join(words).encode()).hexdigest()[:_KEY_DIGITS]
 
 

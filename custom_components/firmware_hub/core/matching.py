@@ -11,6 +11,10 @@ A release is offered only if all of this is certain; each doubt is "no offer":
 - **Newer** than the running version by the release's scheme; where that cannot tell, by the counters of both. A counter
   below the device's own is never offered, whatever the version says.
 - **Channel** is ``stable``, and the release is not **withdrawn**: by its own feed, or by the signed feed of its maker.
+- **Zigbee images** say for whom they are by manufacturer code and image type, which only the device itself knows. They
+  fit a device whose bridge, having asked it, named a file of the same code and type (``FitKey.image``); the names of
+  maker and model, and the window of hardware numbers, then only narrow: an image that names none is for all of that
+  type. The hardware number is inside the window if the device states it, or if the bridge named this very file.
 - **Feed**: where a signed feed knows the model, weaker feeds are not asked. Two feeds of one level that put different
   bytes under one version are ambiguous, and so are two versions that cannot be compared.
 
@@ -33,7 +37,7 @@ STABLE = "stable"
 _RANK = {Trust.VENDOR: 0, Trust.DIGEST: 1, Trust.SIGNED: 2}
 
 type ModelKey = tuple[str, str]
-"""Manufacturer and model, case-folded."""
+"""Manufacturer and model, case-folded; no manufacturer, and the image type or address, of a Zigbee image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +60,7 @@ class Catalogue:
         touched = self._drop(manifest.feed_id) | _models(manifest)
         self._manifests[manifest.feed_id] = manifest
         for release in manifest.releases:
-            for key in _keys(release.match):
+            for key in _keys(release):
                 self._entries.setdefault(key, []).append(_Entry(release, manifest))
         self._forget(touched)
         return touched
@@ -104,7 +108,7 @@ class Catalogue:
 
     def _search(self, key: FitKey) -> Offer | Reason:
         known = self._known(key)
-        fitting = [entry for entry in known if _fits(entry.release.match, key)]
+        fitting = [entry for entry in known if _fits(entry.release, key)]
         if not fitting:
             return Reason.WRONG_HARDWARE if known else Reason.NO_OFFER
         orders = [_order(entry.release, key) for entry in fitting]
@@ -122,14 +126,19 @@ class Catalogue:
 
     def _known(self, key: FitKey) -> list[_Entry]:
         """Return the stable releases of a model, from the most trusted feeds that know it."""
-        if not key.manufacturer or not key.model:
-            return []
-        entries = self._entries.get(_model_key(key.manufacturer, key.model), [])
+        named = key.manufacturer and key.model
+        entries = self._entries.get(_model_key(key.manufacturer, key.model), []) if named else []
+        entries = entries + self._of_image(key.image)
         level = max((_RANK[entry.manifest.trust] for entry in entries), default=0)
         return [e for e in entries if _RANK[e.manifest.trust] == level and e.release.channel == STABLE]
 
+    def _of_image(self, address: str) -> list[_Entry]:
+        """Return the releases of the image type of this file; none if feeds disagree about it."""
+        types = {entry.release.match.image_type for entry in self._entries.get(("", address), [])} if address else set()
+        return self._entries[("", types.pop())] if len(types) == 1 else []
+
     def _fitting(self, key: FitKey) -> list[_Entry]:
-        fitting = [entry for entry in self._known(key) if _fits(entry.release.match, key)]
+        fitting = [entry for entry in self._known(key) if _fits(entry.release, key)]
         return [entry for entry in fitting if not self._is_withdrawn(entry, key)]
 
     def _is_withdrawn(self, entry: _Entry, key: FitKey) -> bool:
@@ -144,7 +153,7 @@ class Catalogue:
         manifest = self._manifests.pop(feed_id, None)
         if manifest is None:
             return frozenset()
-        for key in {key for release in manifest.releases for key in _keys(release.match)}:
+        for key in {key for release in manifest.releases for key in _keys(release)}:
             left = [entry for entry in self._entries[key] if entry.manifest.feed_id != feed_id]
             if left:
                 self._entries[key] = left
@@ -153,9 +162,17 @@ class Catalogue:
         return _models(manifest)
 
     def _forget(self, touched: frozenset[ModelKey]) -> None:
-        stale = [key for key in self._found if _model_key(key.manufacturer, key.model) in touched]
+        stale = [key for key in self._found if concerns(touched, key)]
         for key in stale:
             del self._found[key]
+
+
+def concerns(models: frozenset[ModelKey], key: FitKey) -> bool:
+    """Decide whether a change of these models may change what is offered to a device. Never raises."""
+    if _model_key(key.manufacturer, key.model) in models:
+        return True
+    # For which type an address stands may be what changed.
+    return bool(key.image) and any(not maker for maker, _ in models)
 
 
 def why_not_installable(offer: Offer) -> Reason | None:
@@ -166,7 +183,7 @@ def why_not_installable(offer: Offer) -> Reason | None:
     """
     if offer.release.delivery is Delivery.MANUAL:
         return Reason.MANUAL_ONLY
-    pinned = offer.trust is Trust.VENDOR or all(artifact.sha256 for artifact in offer.release.artifacts)
+    pinned = offer.trust is Trust.VENDOR or all(artifact.pin for artifact in offer.release.artifacts)
     return None if pinned else Reason.NO_DIGEST
 
 
@@ -181,13 +198,16 @@ def _model_key(manufacturer: str, model: str) -> ModelKey:
     return manufacturer.casefold(), model.casefold()
 
 
-def _keys(match: Match) -> set[ModelKey]:
+def _keys(release: Release) -> set[ModelKey]:
+    match = release.match
+    if match.image_type:
+        return {("", match.image_type), ("", release.main.url)}
     return {_model_key(match.manufacturer, model) for model in match.model}
 
 
 def _models(manifest: Manifest) -> frozenset[ModelKey]:
     """Return the models that a manifest speaks of: it names them, or it withdraws a release of theirs."""
-    named = {key for release in manifest.releases for key in _keys(release.match)}
+    named = {key for release in manifest.releases for key in _keys(release)}
     return frozenset(named | {_model_key(manifest.vendor, revoked.model) for revoked in manifest.revoked})
 
 
@@ -195,10 +215,24 @@ def _speaks_for(manifest: Manifest, manufacturer: str) -> bool:
     return manifest.trust is Trust.SIGNED and _same(manifest.vendor, manufacturer)
 
 
-def _fits(match: Match, key: FitKey) -> bool:
+def _fits(release: Release, key: FitKey) -> bool:
     """Decide hardware and variant; maker and model were decided by the index."""
+    match = release.match
+    if match.image_type:
+        return _fits_image(match, key) and (release.main.url == key.image or _hardware_within(match, key.hardware))
     stated = {hardware.casefold() for hardware in match.hardware} or {""}
     return (key.hardware.casefold() in stated or ANY_HARDWARE in stated) and _same(match.variant, key.variant)
+
+
+def _fits_image(match: Match, key: FitKey) -> bool:
+    maker = not match.manufacturer or _same(match.manufacturer, key.manufacturer)
+    return maker and (not match.model or any(_same(model, key.model) for model in match.model))
+
+
+def _hardware_within(match: Match, hardware: str) -> bool:
+    low, high, scheme = match.min_hardware, match.max_hardware, VersionScheme.INTEGER
+    above = not low or compare(hardware, low, scheme) in (Order.SAME, Order.NEWER)
+    return above and (not high or compare(hardware, high, scheme) in (Order.SAME, Order.OLDER))
 
 
 def _order(release: Release, key: FitKey) -> Order:

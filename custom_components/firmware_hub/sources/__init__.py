@@ -10,8 +10,14 @@ from .base import Source
 from .github_releases import GithubReleasesSource
 from .shelly_index import ShellyIndexSource
 from .signed_manifest import SignedManifestSource
+from .zigbee_ota_index import ZigbeeOtaIndexSource
 
-SOURCES: tuple[Source, ...] = (SignedManifestSource(), GithubReleasesSource(), ShellyIndexSource())
+SOURCES: tuple[Source, ...] = (
+    SignedManifestSource(),
+    GithubReleasesSource(),
+    ShellyIndexSource(),
+    ZigbeeOtaIndexSource(),
+)
 """All known sources."""
 
 BY_NAME = {source.name: source for source in SOURCES}

@@ -21,6 +21,7 @@ class FitKey(NamedTuple):
     variant: str
     version: str
     counter: int | None
+    image: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class DeviceFacts:
     Attributes:
         addresses: topic prefixes under which the device speaks, each with its last slash; one belongs to one device.
         channel: what the dialect needs to speak to the device (topics, words); opaque to the core.
+        image: address of the file that whoever asked the device found for it; see ``core/matching.py``.
         network: what shares one radio or bridge: the limit of parallel installs counts per network.
         settings: values of the device that an install changes and that are put back afterwards.
         helper: the device runs a helper image (minimal, safeboot), which is never a result.
@@ -59,6 +61,7 @@ class DeviceFacts:
     sleeps: bool | None = None
     free_bytes: int | None = None
     helper: bool | None = None
+    image: str | None = None
     network: str | None = None
     addresses: tuple[str, ...] | None = None
     channel: Mapping[str, str] | None = None
@@ -88,6 +91,7 @@ class Device:
     sleeps: bool = False
     free_bytes: int | None = None
     helper: bool = False
+    image: str = ""
     network: str = ""
     addresses: tuple[str, ...] = ()
     channel: Mapping[str, str] = field(default_factory=dict)
@@ -104,7 +108,14 @@ class Device:
     def fit_key(self) -> FitKey:
         """The key under which offers are kept."""
         return FitKey(
-            self.dialect, self.manufacturer, self.model, self.hardware, self.variant, self.version, self.counter
+            self.dialect,
+            self.manufacturer,
+            self.model,
+            self.hardware,
+            self.variant,
+            self.version,
+            self.counter,
+            self.image,
         )
 
 

@@ -50,7 +50,13 @@ class ArtifactFormat(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A binary of a release: size in bytes, ``sha256`` as 64 lower-case hex digits (empty: the feed states none)."""
+    """A binary of a release.
+
+    Attributes:
+        size: bytes; 0 where the feed states none, or another thing than the length of the file.
+        sha256: 64 lower-case hex digits; empty where the feed states none.
+        checksum: what the feed states instead of it: ``sha512:`` or ``sha3-256:`` and lower-case hex digits.
+    """
 
     role: ArtifactRole
     name: str
@@ -58,11 +64,22 @@ class Artifact:
     size: int
     sha256: str
     format: ArtifactFormat = ArtifactFormat.RAW
+    checksum: str = ""
+
+    @property
+    def pin(self) -> str:
+        """What the bytes must be, in the feed's own words; empty where nobody says."""
+        return self.sha256 or self.checksum
 
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """For whom a release is. Empty tuples and texts match nothing unless the field's rule in ``matching`` says so."""
+    """For whom a release is. Empty tuples and texts match nothing unless the field's rule in ``matching`` says so.
+
+    Attributes:
+        image_type: of a Zigbee image: manufacturer code and image type, four hex digits each (``117c-2801``).
+        min_hardware, max_hardware: of a Zigbee image: window of the hardware number, both ends within.
+    """
 
     manufacturer: str
     model: tuple[str, ...]
@@ -70,6 +87,9 @@ class Match:
     variant: str = ""
     min_version: str = ""
     max_version: str = ""
+    image_type: str = ""
+    min_hardware: str = ""
+    max_hardware: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +133,10 @@ class Release:
 
     @property
     def digest(self) -> str:
-        """What an approval pins: the main image's SHA-256, or with helpers the SHA-256 over all of them in order."""
+        """What an approval pins: the main image's ``pin``, or with helpers the SHA-256 over all of them in order."""
         if len(self.artifacts) == 1:
-            return self.artifacts[0].sha256
-        lines = "\n".join(f"{artifact.role} {artifact.sha256}" for artifact in self.artifacts)
+            return self.artifacts[0].pin
+        lines = "\n".join(f"{artifact.role} {artifact.pin}" for artifact in self.artifacts)
         return hashlib.sha256(lines.encode()).hexdigest()
 
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ...core import limits
 from ...core.errors import BadInput, Reason
 from ...core.inputs import DeviceInput, DeviceLinkChanged, DeviceReported, HealthReported, InstallReported, Stage
 from ...core.model import Device, DeviceFacts
-from ...core.untrusted import ROOT, Object, read_object, read_text
+from ...core.untrusted import ROOT, Object, is_web_address, read_object, read_text
 from ..base import Message
 from .devices import SHOWN, TAKES_URL
 from .topics import NAME
@@ -68,9 +69,10 @@ def without_shown(device: Device) -> DeviceFacts:
 def _update(device: Device, update: Object, message: Message) -> tuple[DeviceInput, ...]:
     shown = _version(update)
     found: tuple[DeviceInput, ...] = ()
-    channel = _learnt(device, update, shown)
-    if channel != device.channel:
-        found = (DeviceReported(device.id, NAME, DeviceFacts(channel=channel), retained=message.retained),)
+    channel, image = _learnt(device, update, shown), _image(update)
+    if channel != device.channel or image not in ("", device.image):
+        facts = DeviceFacts(channel=channel, image=image or None)
+        found = (DeviceReported(device.id, NAME, facts, retained=message.retained),)
     if update.label("state") == "updating":
         return (*found, _progress(device, update, message))
     if shown and shown != device.version:
@@ -86,6 +88,15 @@ def _learnt(device: Device, update: Object, shown: str) -> Mapping[str, str]:
     channel = {key: value for key, value in device.channel.items() if key != TAKES_URL} | {SHOWN: shown}
     # The member came with 2.8.0, together with addresses in requests; it is null where no newer image is known.
     return channel | {TAKES_URL: "yes"} if "latest_source" in update.keys() else channel  # noqa: SIM118
+
+
+def _image(update: Object) -> str:
+    """Return the address of the file that the bridge found for this device, whose codes the bridge alone knows.
+
+    It stays known when nothing newer is left to find. A path on the bridge's own disk says nothing to us.
+    """
+    address = update.label("latest_source", max_chars=limits.MAX_URL)
+    return address if is_web_address(address) else ""
 
 
 def _progress(device: Device, update: Object, message: Message) -> InstallReported:
