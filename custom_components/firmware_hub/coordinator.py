@@ -20,7 +20,7 @@ from .core.hub import Hub
 from .core.model import DeviceId
 from .core.records import Snapshot
 from .core.view import DeviceView, HubView
-from .dialects import DIALECTS
+from .dialects import DIALECTS, PROBERS
 from .dialects.base import Message
 from .executor import Executor, Outside
 from .store import Store
@@ -105,6 +105,9 @@ class FirmwareHubCoordinator:
                 self.send(item)
             if items:
                 return
+        for name, prober in PROBERS.items():
+            if address := prober.suspect(message, self.hub):
+                self.send(i.StrangerSeen(name, address))
 
     # --- inputs and effects ------------------------------------------------------------------------------------------
 

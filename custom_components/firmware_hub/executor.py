@@ -68,6 +68,7 @@ class Executor:
         self._orders = orders = Orders(hub, outside.transport, delivery, self.feed_reader.raw, report)
         self._handlers: dict[type[e.Effect], Callable[[Any], Coroutine[Any, Any, None]]] = {
             e.QueryDevice: orders.async_query,
+            e.AskStranger: orders.async_ask_stranger,
             e.ListenTo: orders.async_listen,
             e.FetchManifest: self._async_start_manifest,
             e.FetchArtifacts: self._async_start_artifacts,

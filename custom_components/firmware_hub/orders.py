@@ -12,7 +12,7 @@ from .core.errors import HubError, OutsideFailed, Reason
 from .core.hub import Hub
 from .core.model import Artifact, Device, Install, Trust
 from .delivery import MANIFEST_NAME, Delivery
-from .dialects import BY_NAME as DIALECTS
+from .dialects import BY_NAME as DIALECTS, PROBERS
 from .dialects.base import InstallOrder, Outgoing
 from .transport.base import Transport
 
@@ -42,6 +42,11 @@ class Orders:
     async def async_query(self, effect: e.QueryDevice) -> None:
         """Ask a device for its version and state."""
         await self._async_tell(effect.device_id, lambda device: DIALECTS[device.dialect].query(device))
+
+    async def async_ask_stranger(self, effect: e.AskStranger) -> None:
+        """Ask somebody who is nobody's device yet who it is."""
+        for message in PROBERS[effect.dialect].probe(effect.address):
+            await self._transport.async_publish(message)
 
     async def async_judge(self, effect: e.SendCommit | e.SendRollback) -> None:
         """Tell a device on trial to keep its new image, or to go back."""

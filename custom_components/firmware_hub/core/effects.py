@@ -67,6 +67,14 @@ class QueryDevice:
 
 
 @dataclass(frozen=True, slots=True)
+class AskStranger:
+    """Ask somebody at an address who it is."""
+
+    dialect: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
 class ListenTo:
     """A device speaks on topics of its own: subscribe to what its dialect says."""
 
@@ -238,6 +246,7 @@ class ForgetDevice:
 Effect = (
     Save
     | QueryDevice
+    | AskStranger
     | ListenTo
     | FetchManifest
     | FetchArtifacts

@@ -106,6 +106,14 @@ class NetworkReported:
 
 
 @dataclass(frozen=True, slots=True)
+class StrangerSeen:
+    """Somebody whom no device has claimed says to be there; who it is shows only when it is asked."""
+
+    dialect: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
 class MessageRefused:
     """A dialect could not read a message; the shell counts and logs, the hub keeps the tally."""
 
@@ -299,6 +307,7 @@ Input = (
     | InstallReported
     | DeviceWithdrawn
     | NetworkReported
+    | StrangerSeen
     | MessageRefused
     | ApproveRequested
     | UnapproveRequested

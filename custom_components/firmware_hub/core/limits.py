@@ -38,6 +38,7 @@ NEW_DEVICES_BURST = 9_900  # retained announcements at a start arrive all at onc
 NEW_DEVICES_PER_MINUTE = 20  # afterwards: a flood of invented devices is an attack
 FLOOD_OVER = timedelta(hours=1)  # so long without a refused device, the repair goes away by itself
 START_GRACE = timedelta(minutes=5)  # while this lasts after (re)connecting, the burst limit counts
+STRANGER_AGAIN = timedelta(minutes=10)  # between two questions to somebody who has not said who it is
 
 # --- approval --------------------------------------------------------------------------------------------------------
 APPROVAL_LIFETIME = timedelta(days=30)

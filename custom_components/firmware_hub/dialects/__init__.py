@@ -7,7 +7,7 @@ empty tuple.
 
 from __future__ import annotations
 
-from .base import Dialect
+from .base import Dialect, Prober
 from .open import OpenDialect
 from .shelly import ShellyDialect
 from .shelly_gen1 import ShellyGen1Dialect
@@ -22,5 +22,8 @@ DIALECTS: tuple[Dialect, ...] = (
     Zigbee2MqttDialect(),
 )
 """All known dialects, in the order in which they are asked: native families before generic ones."""
+
+PROBERS = {dialect.name: dialect for dialect in DIALECTS if isinstance(dialect, Prober)}
+"""Those whose strangers have to be asked who they are."""
 
 BY_NAME = {dialect.name: dialect for dialect in DIALECTS}
