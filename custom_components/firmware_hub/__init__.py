@@ -16,6 +16,7 @@ from homeassistant.helpers.typing import ConfigType
 
 from . import issues, services
 from .artifact_server import async_get_server
+from .backup import is_backup_running
 from .config_values import feeds_from_entry, serving_address, settings_from_entry
 from .const import DOMAIN, PLATFORMS
 from .coordinator import FirmwareHubConfigEntry, FirmwareHubCoordinator
@@ -110,7 +111,7 @@ async def _async_open_store(hass: HomeAssistant, entry: FirmwareHubConfigEntry) 
     """Open the hub's memory. One that cannot be read is kept aside and told, never silently replaced."""
     path = _store_path(hass, entry)
     try:
-        return await Store.async_open(path)
+        return await Store.async_open(path, held=is_backup_running(hass))
     except OutsideFailed as failed:
         if failed.reason is not Reason.STORE_UNREADABLE:
             raise ConfigEntryNotReady(translation_domain=DOMAIN, translation_key=failed.reason.value) from failed
@@ -118,7 +119,7 @@ async def _async_open_store(hass: HomeAssistant, entry: FirmwareHubConfigEntry) 
         values = {"path": failed.detail}
         issue = RaiseIssue(IssueKind.STORE_REPLACED, "", Severity.CRITICAL, True, failed.reason, values)
         issues.raise_issue(hass, entry, issue)
-    return await Store.async_open(path, replace_unreadable=True)
+    return await Store.async_open(path, replace_unreadable=True, held=is_backup_running(hass))
 
 
 def _store_path(hass: HomeAssistant, entry: FirmwareHubConfigEntry) -> Path:

@@ -6,8 +6,10 @@ Three vendors: one signs honestly, one has its manifest forged on the way, one i
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 from simulator.broker import Broker
@@ -35,6 +37,7 @@ class Script:
         commands: how many install commands it must get, all in all.
         moves_on: it runs the new version in the end.
         answers: it still answers in the end.
+        repairs: translation keys of the repairs that it must leave open.
     """
 
     story: str
@@ -43,6 +46,7 @@ class Script:
     commands: int = 1
     moves_on: bool = True
     answers: bool = True
+    repairs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,11 +103,35 @@ MODELS: dict[str, dict[str, Any]] = {
 TWIN = Script("one of two: the second waits until the first has settled")
 PUBLIC = Script("one image, from the public mirror")
 IN_TWO_STEPS = Script("through its minimal image")
-ILL = Script("is ill on trial: the hub sends it back", "rolled_back", "rolled_back_unhealthy", moves_on=False)
-UNCHANGED = Script("comes back on the old version", "failed", "came_back_old", moves_on=False)
-LOST = Script("never comes back", "timed_out", "no_return", moves_on=False, answers=False)
+ILL = Script(
+    "is ill on trial: the hub sends it back",
+    "rolled_back",
+    "rolled_back_unhealthy",
+    moves_on=False,
+    repairs=("install_failed", "model_stopped"),
+)
+UNCHANGED = Script(
+    "comes back on the old version",
+    "failed",
+    "came_back_old",
+    moves_on=False,
+    repairs=("install_failed", "model_stopped"),
+)
+LOST = Script(
+    "never comes back",
+    "timed_out",
+    "no_return",
+    moves_on=False,
+    answers=False,
+    repairs=("device_dark", "model_stopped"),
+)
 ASLEEP = Script("sleeps, and is installed when it wakes")
-FORGED = Script("its vendor's manifest is forged", "", commands=0, moves_on=False)
+FORGED = Script("its vendor's manifest is forged", "", commands=0, moves_on=False, repairs=("manifest_refused",))
+
+
+def repairs_of(cast: Iterable[Part]) -> Counter[str]:
+    """Return how many repairs of each kind the scripts leave open."""
+    return Counter(chain.from_iterable(part.script.repairs for part in cast))
 
 
 def make_cast(broker: Broker) -> tuple[Part, ...]:

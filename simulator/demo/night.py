@@ -11,7 +11,7 @@ from functools import partial
 from zoneinfo import ZoneInfo
 
 from simulator.demo.api import Json
-from simulator.demo.cast import Part
+from simulator.demo.cast import Part, repairs_of
 from simulator.demo.shown import Shown, ShownDevice
 from simulator.demo.stage import Say, Stage
 from simulator.devices.base import DeviceState
@@ -63,7 +63,9 @@ class Result:
     def as_scripted(self) -> bool:
         """Whether every device ended as its script says and no promise was broken."""
         broken = self.summary["commands_outside_window"] + self.summary["duplicate_commands"] + self.lasting_commands
-        return not broken and self.summary["devices"] == len(self.endings) and all(e.as_scripted for e in self.endings)
+        repairs = sorted(repairs_of(ending.part for ending in self.endings).elements())
+        counted = (self.summary["devices"], self.summary["repairs"]) == (len(self.endings), repairs)
+        return not broken and counted and all(ending.as_scripted for ending in self.endings)
 
     @property
     def line(self) -> str:
@@ -95,10 +97,11 @@ async def wake_the_sleepers(stage: Stage, say: Say, *, within: float = WAKES_WIT
 
 
 async def wait_for_verdicts(stage: Stage, began: float) -> None:
-    """Return when every install that the scripts speak of has ended. ``began`` is of ``time.monotonic``."""
+    """Return when every install of the scripts has ended and been told; ``began`` is of ``time.monotonic``."""
     rest = LONGEST - (time.monotonic() - began)
     wanted = {part.device_id for part in stage.cast if part.is_offered}
-    await stage.shown.wait_for(lambda now: wanted <= now.verdicts().keys() and _agree(now, wanted), rest)
+    repairs = repairs_of(stage.cast)
+    await stage.shown.wait_for(lambda now: _has_ended(now, wanted) and repairs <= _repairs(now), rest)
     await stage.tap.settle()
 
 
@@ -114,7 +117,7 @@ def judge(stage: Stage, began: float) -> Result:
         "refused_manifests": refusals(stage.shown),
         "commands_outside_window": len(stage.tap.outside(lambda at: _in_the_window(at, zone))),
         "duplicate_commands": len(stage.tap.duplicates()) + _taken_twice(stage),
-        "repairs": sorted(issue["translation_key"] for issue in stage.shown.issues.values()),
+        "repairs": sorted(_repairs(stage.shown).elements()),
         "seconds": round(time.monotonic() - began, 1),
     }
     return Result(summary, endings, len(stage.tap.lasting_commands()))
@@ -149,10 +152,16 @@ def _offered(shown: Shown) -> set[str]:
     return {device.device_id for device in shown.devices.values() if device.offered}
 
 
-def _agree(shown: Shown, wanted: set[str]) -> bool:
-    """Whether states and events say the same: they come one after the other."""
+def _has_ended(shown: Shown, wanted: set[str]) -> bool:
+    """Whether all have a verdict, and states and events say the same: they come one after the other."""
     verdicts = shown.verdicts()
-    return all(shown.devices[device_id].verdict == verdicts[device_id]["state"] for device_id in wanted)
+    return wanted <= verdicts.keys() and all(
+        shown.devices[device_id].verdict == verdicts[device_id]["state"] for device_id in wanted
+    )
+
+
+def _repairs(shown: Shown) -> Counter[str]:
+    return Counter(issue["translation_key"] for issue in shown.issues.values())
 
 
 def _in_the_window(at: datetime, zone: ZoneInfo) -> bool:

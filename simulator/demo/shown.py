@@ -86,7 +86,12 @@ class Shown(Watched):
     @property
     def devices(self) -> dict[str, ShownDevice]:
         """Every device that has an update entity of the hub, by the hub's device id."""
-        found = (_device(entity_id, state) for entity_id, state in self._states.items() if ID in state["attributes"])
+        found = (
+            _device(entity_id, state)
+            for entity_id, state in self._states.items()
+            # The event entity speaks of devices as well.
+            if entity_id.startswith("update.") and ID in state["attributes"]
+        )
         return {device.device_id: device for device in found}
 
     def state(self, entity_id: str) -> Json | None:

@@ -12,8 +12,8 @@ from simulator.devices.open import OpenDevice
 from simulator.images import Image
 from simulator.link import OwnLink
 
-SCRIPT = Script("fails", "failed", "came_back_old", moves_on=False)
-SUMMARY = {"devices": 1, "commands_outside_window": 0, "duplicate_commands": 0}
+SCRIPT = Script("fails", "failed", "came_back_old", moves_on=False, repairs=("install_failed",))
+SUMMARY = {"devices": 1, "commands_outside_window": 0, "duplicate_commands": 0, "repairs": ["install_failed"]}
 
 
 @pytest.fixture
@@ -52,8 +52,10 @@ def test_a_night_of_good_endings_is_good(good: Ending) -> None:
     assert Result(SUMMARY, (good,), lasting_commands=0).as_scripted
 
 
-@pytest.mark.parametrize("broken", [{"commands_outside_window": 1}, {"duplicate_commands": 1}, {"devices": 2}])
-def test_a_broken_promise_spoils_the_night(good: Ending, broken: dict[str, int]) -> None:
+@pytest.mark.parametrize(
+    "broken", [{"commands_outside_window": 1}, {"duplicate_commands": 1}, {"devices": 2}, {"repairs": []}]
+)
+def test_a_broken_promise_spoils_the_night(good: Ending, broken: dict[str, Any]) -> None:
     assert not Result(SUMMARY | broken, (good,), lasting_commands=0).as_scripted
 
 
@@ -63,4 +65,6 @@ def test_a_command_that_the_broker_keeps_spoils_the_night(good: Ending) -> None:
 
 def test_one_bad_ending_spoils_the_night(good: Ending) -> None:
     bad = replace(good, reason="")
-    assert not Result(SUMMARY | {"devices": 2}, (good, bad), lasting_commands=0).as_scripted
+    summary = SUMMARY | {"devices": 2, "repairs": ["install_failed"] * 2}
+    assert Result(summary, (good, good), lasting_commands=0).as_scripted
+    assert not Result(summary, (good, bad), lasting_commands=0).as_scripted
