@@ -1,4 +1,5 @@
 """Firmware Hub's pure zone for vendors and makers: sign and check manifests without Home Assistant.
 
-In the wheel this package also holds ``core``, ``dialects`` and ``sources``, the same files that the integration runs.
+``core``, ``dialects`` and ``sources`` are the very files that the integration runs: links in a checkout, copies in the
+wheel. So what the tool signs is what the hub accepts, and what the tool refuses is what the hub refuses.
 """

@@ -105,6 +105,7 @@ def main() -> int:
     for part in pure:
         faults += measure(part.name, python_files(part), PURE_BUDGET)
     faults += measure("shell", shell, SHELL_BUDGET)
+    faults += measure("tool", python_files(Path("firmware_hub_tool")), SHELL_BUDGET)
     faults += measure("simulator", python_files(Path("simulator")), FREE)
     faults += measure("tests", python_files(Path("tests")), TEST_BUDGET, prefix="test_")
     for fault in faults:
