@@ -283,7 +283,7 @@ class Script:
         """Have the plug's command sent."""
         self.ready(**about)
         self.approve()
-        assert self.state is InstallState.INSTALLING, self.hub.installer.current.get(PLUG)
+        assert self.state() is InstallState.INSTALLING, self.hub.installer.current.get(PLUG)
         return self
 
     def returned(self, **about: Any) -> Script:
@@ -291,7 +291,7 @@ class Script:
         self.commanded(**about)
         self.now += MINUTE
         self.report("1.2.0")
-        assert self.state is InstallState.VERIFYING
+        assert self.state() is InstallState.VERIFYING
         return self
 
     @property
@@ -300,7 +300,6 @@ class Script:
         installer = self.hub.installer
         return installer.current.get(PLUG) or installer.last[PLUG]
 
-    @property
     def state(self) -> InstallState:
         return self.install.state
 
