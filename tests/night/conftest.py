@@ -24,6 +24,7 @@ from custom_components.firmware_hub.coordinator import FirmwareHubCoordinator
 from custom_components.firmware_hub.core import install, limits
 from custom_components.firmware_hub.core.inputs import ApproveRequested
 from custom_components.firmware_hub.core.model import Install, InstallState
+from custom_components.firmware_hub.core.view import DeviceView
 from simulator.broker import Broker, free_port
 from simulator.devices.base import SimulatedDevice
 from simulator.devices.open import OpenDevice
@@ -70,16 +71,18 @@ class House:
         self.stack.push_async_callback(device.stop)
         await device.start()
         self.devices[name] = device
-        await self.until(lambda: self.view(name) is not None)
+        await self.until(lambda: self.coordinator.device_view(self.device_id(name)) is not None)
         return device
 
     def device_id(self, name: str) -> str:
         """Return the hub's name for a device."""
         return f"mac:{self.devices[name].mac.replace(':', '')}"
 
-    def view(self, name: str) -> Any:
+    def view(self, name: str) -> DeviceView:
         """Return what the hub shows of a device."""
-        return self.coordinator.device_view(self.device_id(name))
+        view = self.coordinator.device_view(self.device_id(name))
+        assert view is not None
+        return view
 
     def install(self, name: str) -> Install | None:
         """Return the current install of a device, else its last."""

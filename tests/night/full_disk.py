@@ -1,4 +1,4 @@
-"""A disk that is really full for SQLite: its own limit on the size of the database, which it answers with SQLITE_FULL."""
+"""A disk that is full for SQLite: its own limit on the size of the database, which it answers with SQLITE_FULL."""
 
 from dataclasses import dataclass
 
@@ -30,6 +30,6 @@ class FullDisk:
         await self._pragma("max_page_count=1000000")
 
     async def _pragma(self, text: str) -> int:
-        connection = self.store._worker._connection  # noqa: SLF001 - the limit is the connection's own
-        row = await self.store._run(lambda: connection.execute(f"PRAGMA {text}").fetchone())  # noqa: SLF001
+        connection = self.store._worker._connection  # the limit is the connection's own
+        row = await self.store._run(lambda: connection.execute(f"PRAGMA {text}").fetchone())
         return int(row[0])

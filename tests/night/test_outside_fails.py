@@ -15,7 +15,7 @@ from tests.night.full_disk import FullDisk
 S = InstallState
 
 
-# --- the broker ------------------------------------------------------------------------------------------------------
+# --- the broker -------------------------------------------------------------------------------------------------------
 
 
 async def test_a_broker_gone_before_the_command_delays_the_install_and_nothing_is_queued(house: House) -> None:
@@ -54,7 +54,7 @@ async def test_a_broker_gone_while_the_device_returns_gives_no_false_verdict(hou
     assert device.version == NEW
 
 
-# --- the vendor's server -----------------------------------------------------------------------------------------------
+# --- the vendor's server ----------------------------------------------------------------------------------------------
 
 BAD_ARTIFACTS = {
     Trick.NOT_FOUND: Reason.NOT_FOUND,
@@ -90,7 +90,7 @@ async def test_an_artifact_that_fails_once_is_fetched_again(house: House) -> Non
     assert (await house.verdict("plug")).state is S.SUCCEEDED
 
 
-# --- the disk ------------------------------------------------------------------------------------------------------------
+# --- the disk ---------------------------------------------------------------------------------------------------------
 
 
 async def test_a_full_disk_at_the_write_ahead_sends_nothing_and_tells_the_owner(house: House) -> None:
@@ -115,7 +115,7 @@ def _has_issue(house: House, kind: str) -> bool:
     return any(domain == DOMAIN and issue_id.startswith(kind) for domain, issue_id in issues)
 
 
-# --- the devices ---------------------------------------------------------------------------------------------------------
+# --- the devices ------------------------------------------------------------------------------------------------------
 
 VERDICTS = {
     OpenMisbehaviour.COMES_BACK_OLD: (S.FAILED, Reason.CAME_BACK_OLD),
