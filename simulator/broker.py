@@ -18,14 +18,16 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
+from simulator.certificates import Certificate
 from simulator.tap import BrokerTap
 
-__all__ = ["Broker", "BrokerFailed", "BrokerTap", "find_mosquitto", "free_port"]
+__all__ = ["Broker", "BrokerFailed", "BrokerTap", "SecondDoor", "find_mosquitto", "free_port"]
 
 HOST = "127.0.0.1"
 START_TIMEOUT = 20.0
@@ -37,6 +39,19 @@ type Kind = Literal["mosquitto", "amqtt"]
 
 class BrokerFailed(RuntimeError):
     """The broker could not be started; the text holds its own words."""
+
+
+@dataclass(frozen=True, slots=True)
+class SecondDoor:
+    """A further way into the broker, beside the plain one: TLS into Mosquitto, a WebSocket into amqtt.
+
+    Attributes:
+        certificate: shown to clients; ``None`` for a WebSocket without encryption.
+        clients_of: PEM of the authority whose client certificates are wanted; empty for anybody.
+    """
+
+    certificate: Certificate | None = None
+    clients_of: str = ""
 
 
 def find_mosquitto() -> str | None:
@@ -56,7 +71,8 @@ class Broker:
     """One broker process. The port stays the same through ``stop`` and ``start``.
 
     Mosquitto keeps retained messages over a restart (``remembers=False`` for one that forgets them); amqtt forgets them
-    and speaks MQTT 3.1.1 only. ``users`` closes Mosquitto to everybody else.
+    and speaks MQTT 3.1.1 only. ``users`` closes Mosquitto to everybody else; ``rules`` is an access control file for
+    them; a ``second_door`` is another listener on ``second_port``.
     """
 
     host = HOST
@@ -68,6 +84,8 @@ class Broker:
         port: int | None = None,
         remembers: bool = True,
         users: Mapping[str, str] | None = None,
+        rules: Path | None = None,
+        second_door: SecondDoor | None = None,
     ) -> None:
         """Choose the broker: ``kind`` by name, else Mosquitto if there is one."""
         self._mosquitto = find_mosquitto()
@@ -77,6 +95,9 @@ class Broker:
         self._wanted_port = port
         self._remembers = remembers
         self._users = dict(users or {})
+        self._rules = rules
+        self._second_door = second_door
+        self._second_port = 0
         self._port = port or 0
         self._process: subprocess.Popen[bytes] | None = None
         self._folder: Path | None = None
@@ -87,6 +108,11 @@ class Broker:
         if not self._port:
             raise RuntimeError("the broker was never started")
         return self._port
+
+    @property
+    def second_port(self) -> int:
+        """The port of the second door; known from the first start on."""
+        return self._second_port
 
     @property
     def name(self) -> str:
@@ -124,6 +150,8 @@ class Broker:
             raise BrokerFailed(f"port {self._port} is in use by somebody else")
         for _ in range(5):
             self._port = self._port or free_port()
+            if self._second_door is not None:
+                self._second_port = self._second_port or free_port()
             if self._try_to_start():
                 return
             if self._wanted_port or "in use" not in self.log:
@@ -228,7 +256,8 @@ class Broker:
 
     def _command(self) -> list[str]:
         if self._mosquitto is None or self.kind == "amqtt":
-            return [sys.executable, "-m", "simulator.broker", "--port", str(self._port)]
+            second = ["--websocket-port", str(self._second_port)] if self._second_door else []
+            return [sys.executable, "-m", "simulator.broker", "--port", str(self._port), *second]
         return [self._mosquitto, "-c", str(self._write_config())]
 
     def _write_config(self) -> Path:
@@ -248,9 +277,29 @@ class Broker:
             lines += ["persistence true", f"persistence_location {self._files}/"]
         if self._users:
             lines.append(f"password_file {self._write_passwords()}")
+        if self._rules is not None:
+            lines.append(f"acl_file {self._rules}")
+        if self._second_door is not None:
+            lines += self._open(self._second_door)
         config = self._files / "mosquitto.conf"
         config.write_text("\n".join(lines) + "\n")
         return config
+
+    def _open(self, door: SecondDoor) -> list[str]:
+        lines = [f"listener {self._second_port} {self.host}"]
+        if door.certificate is not None:
+            lines.append(f"certfile {self._write('server.pem', door.certificate.certificate)}")
+            lines.append(f"keyfile {self._write('server.key', door.certificate.key)}")
+        if door.clients_of:
+            lines.append(f"cafile {self._write('clients.pem', door.clients_of)}")
+            lines.append("require_certificate true")
+        return lines
+
+    def _write(self, name: str, text: str) -> Path:
+        path = self._files / name
+        path.touch(mode=0o600)
+        path.write_text(text)
+        return path
 
     def _write_passwords(self) -> Path:
         path = self._files / "passwords"
@@ -273,13 +322,16 @@ class Broker:
             process.wait()
 
 
-async def _run_embedded(port: int) -> None:
+async def _run_embedded(port: int, websocket_port: int | None) -> None:
     """Run amqtt until the process is told to end."""
     from amqtt.broker import Broker as Amqtt  # noqa: PLC0415  only this process needs it
 
+    listeners = {"default": {"type": "tcp", "bind": f"{HOST}:{port}", "max_connections": 0}}
+    if websocket_port is not None:
+        listeners["websocket"] = {"type": "ws", "bind": f"{HOST}:{websocket_port}", "max_connections": 0}
     broker = Amqtt(
         {
-            "listeners": {"default": {"type": "tcp", "bind": f"{HOST}:{port}", "max_connections": 0}},
+            "listeners": listeners,
             "plugins": {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}},
         }
     )
@@ -295,4 +347,6 @@ async def _run_embedded(port: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description="Run the embedded broker")
     parser.add_argument("--port", type=int, required=True)
-    asyncio.run(_run_embedded(parser.parse_args().port))
+    parser.add_argument("--websocket-port", type=int)
+    arguments = parser.parse_args()
+    asyncio.run(_run_embedded(arguments.port, arguments.websocket_port))

@@ -18,8 +18,9 @@ from typing import Any, Self, override
 from aiohttp import web
 
 from simulator import github
+from simulator.certificates import Authority
 from simulator.images import Format, Image
-from simulator.keys import Algorithm, SigningKey, server_certificate, unsigned
+from simulator.keys import Algorithm, SigningKey, unsigned
 from simulator.tricks import MANIFEST_TRICKS, Answer, Redirects, Trick, send
 from simulator.watched import Watched
 
@@ -73,7 +74,9 @@ class Vendor(Watched):
         self.ca_pem = b""
         self._tls: ssl.SSLContext | None = None
         if tls:
-            self._tls, self.ca_pem = server_certificate(HOST, "localhost")
+            authority = Authority()
+            self.ca_pem = authority.pem.encode()
+            self._tls = authority.for_server(HOST, "localhost").server_context()
         self._port = port or 0
         self._plain_port = 0
         self._tricks: dict[str, tuple[Trick, int | None]] = {}

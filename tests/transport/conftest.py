@@ -1,7 +1,7 @@
 """A real Mosquitto, Home Assistant's real MQTT integration, and somebody else on the broker."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 from homeassistant.components import mqtt
@@ -10,6 +10,8 @@ from homeassistant.core import HomeAssistant, callback
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.firmware_hub.dialects.base import Message
+from custom_components.firmware_hub.transport.base import LinkHandler, MessageHandler, Transport
+from custom_components.firmware_hub.transport.broker import BrokerAddress, BrokerTransport
 from custom_components.firmware_hub.transport.ha_mqtt import HaMqttTransport
 from simulator.broker import Broker, BrokerTap
 
@@ -75,9 +77,52 @@ def mqtt_entry(broker: Broker) -> MockConfigEntry:
     )
 
 
+type Start = Callable[[MessageHandler, LinkHandler], Awaitable[Transport]]
+
+
+async def no_thread[T](work: Callable[[], T]) -> T:
+    """Run what would block in the loop."""
+    return work()
+
+
+def unexpected() -> None:
+    raise AssertionError("the broker turned us away")
+
+
+@pytest.fixture(params=["ha_mqtt", "broker"])
+async def start(request: pytest.FixtureRequest, hass: HomeAssistant, broker: Broker) -> AsyncIterator[Start]:
+    """Start a transport of this kind; all are stopped in the end."""
+    if request.param == "ha_mqtt":
+        await connect(hass, broker)
+    started: list[Transport] = []
+
+    async def start(on_message: MessageHandler, on_link: LinkHandler) -> Transport:
+        transport: Transport
+        if request.param == "ha_mqtt":
+            transport = HaMqttTransport(hass)
+        else:
+            address = BrokerAddress(broker.host, broker.port)
+            transport = BrokerTransport(address, f"hub-{len(started)}", no_thread, unexpected, first_wait=0.05)
+        started.append(transport)
+        await transport.async_start(on_message, on_link)
+        return transport
+
+    yield start
+    for transport in started:
+        await transport.async_stop()
+
+
 @pytest.fixture
-async def entry(hass: HomeAssistant, broker: Broker) -> MockConfigEntry:
-    """Home Assistant is connected to the broker."""
+async def transport(start: Start, heard: Heard) -> Transport:
+    """A transport that is connected."""
+    transport = await start(heard.on_message, heard.on_link)
+    await heard.link(connected=True)
+    del heard.links[:-1]
+    return transport
+
+
+async def connect(hass: HomeAssistant, broker: Broker) -> MockConfigEntry:
+    """Connect Home Assistant to the broker."""
     entry = mqtt_entry(broker)
     entry.add_to_hass(hass)
     assert await hass.config_entries.async_setup(entry.entry_id)
@@ -98,11 +143,3 @@ async def entry(hass: HomeAssistant, broker: Broker) -> MockConfigEntry:
 @pytest.fixture
 def heard() -> Heard:
     return Heard()
-
-
-@pytest.fixture
-async def transport(hass: HomeAssistant, entry: MockConfigEntry, heard: Heard) -> AsyncIterator[HaMqttTransport]:
-    transport = HaMqttTransport(hass)
-    await transport.async_start(heard.on_message, heard.on_link)
-    yield transport
-    await transport.async_stop()

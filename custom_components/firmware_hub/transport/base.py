@@ -20,15 +20,15 @@ class Transport(Protocol):
         ...
 
     async def async_start(self, on_message: MessageHandler, on_link: LinkHandler) -> None:
-        """Connect; `on_link` is told the state at once and at every change. Raises OutsideFailed if it cannot ever work."""
+        """Connect; `on_link` hears the state at once and at every change. Raises OutsideFailed if it can never work."""
         ...
 
     async def async_subscribe(self, filters: Iterable[str]) -> None:
-        """Add topic filters and return when they are in force; they outlive reconnects, and none is added twice."""
+        """Add topic filters, none twice. In force at the return while connected, and after every reconnect."""
         ...
 
     async def async_publish(self, message: Outgoing) -> None:
-        """Publish with QoS 0, never retained, only while connected. Raises OutsideFailed; nothing is queued for later."""
+        """Publish with QoS 0, never retained, only while connected. Raises OutsideFailed; nothing is kept for later."""
         ...
 
     async def async_stop(self) -> None:
