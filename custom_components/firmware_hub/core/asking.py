@@ -32,9 +32,9 @@ class Asking:
         self._fleet.asked(device_id, turn.now)
         turn.do(QueryDevice(device_id))
 
-    def ask_spaced(self, device_id: DeviceId, turn: Turn) -> None:
-        """Ask a device when it is its turn, unless it was asked just now."""
-        if not self._may_ask(device_id, turn.now):
+    def ask_spaced(self, device_id: DeviceId, turn: Turn, *, is_back: bool = False) -> None:
+        """Ask a device when it is its turn, unless it was asked just now and was there to hear it (not ``is_back``)."""
+        if not (is_back or self._may_ask(device_id, turn.now)):
             return
         if self._has_room(turn.now):
             self.ask(device_id, turn)

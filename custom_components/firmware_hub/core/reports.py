@@ -42,9 +42,9 @@ class Reports:
         installer: Installer,
         agenda: Agenda,
         capabilities: Mapping[str, Capabilities],
-        wake_feeds: Callable[[str, Turn], None],
+        wake_feeds: Callable[[Device, Turn], None],
     ) -> None:
-        """Listen to these devices; ``wake_feeds`` is told of each new device's family."""
+        """Listen to these devices; ``wake_feeds`` is told of each new kind of device."""
         self.refused_messages: dict[str, int] = {}
         self._fleet = fleet
         self._installer = installer
@@ -108,7 +108,8 @@ class Reports:
             turn.announce(
                 LifecycleKind.DEVICE_FOUND, device.id, name=device.name, dialect=device.dialect, version=device.version
             )
-            self._wake_feeds(device.dialect, turn)
+        if merge.fit_changed:
+            self._wake_feeds(device, turn)
         if merge.before is None or merge.moved:
             turn.do(ListenTo(device.id))
         self.conflicts(merge.conflicts, merge.resolved, turn)
@@ -188,7 +189,7 @@ class Reports:
         self._installer.reschedule(item.device_id, turn)
         self._installer.lending.give_back(item.device_id, turn)
         if self._is_worth_asking(item.device_id):
-            self._installer.asking.ask_spaced(item.device_id, turn)
+            self._installer.asking.ask_spaced(item.device_id, turn, is_back=True)
 
     def _is_worth_asking(self, device_id: DeviceId) -> bool:
         """Whether its verdict may be corrected by what it runs now."""
