@@ -42,8 +42,8 @@ from custom_components.firmware_hub.core.model import VERDICTS, Install, Install
 from .builders import MINUTE, NIGHT, PLUG, capabilities, commanded, install
 
 NOW = NIGHT + 2 * MINUTE
-PLAIN = Context(capabilities(), online=True)
-TRIAL = Context(capabilities(commits=True, rolls_back=True), slots=2, online=True)
+PLAIN = Context(capabilities())
+TRIAL = Context(capabilities(commits=True, rolls_back=True), slots=2)
 
 HAPPENINGS: dict[str, Happening] = {
     "approve": Approve(),
