@@ -27,7 +27,7 @@ type Texts = dict[str, Any]
 def enumerations() -> dict[str, set[str]]:
     """The values of each StrEnum of the core, by the name of the class."""
     found: dict[str, set[str]] = {}
-    for path in sorted((INTEGRATION / "core").glob("*.py")):
+    for path in sorted((INTEGRATION / "core").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.ClassDef) and any(getattr(base, "id", "") == "StrEnum" for base in node.bases):
                 found[node.name] = {

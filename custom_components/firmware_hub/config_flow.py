@@ -54,7 +54,7 @@ from .core.errors import HubError
 from .core.keys import fingerprint, read_keys
 from .entity import device_id_of, update_entity_id
 from .forms import number, serving_errors, serving_fields, serving_values, url_error, window_fields
-from .markdown import plain
+from .markdown import grouped, plain
 
 TITLE: Final = "Firmware Hub"
 _MAX_TEXT: Final = 100
@@ -240,7 +240,7 @@ class FeedSubentryFlow(ConfigSubentryFlow):
     async def async_step_confirm(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Show the keys' fingerprints, so that the owner can compare them with what the vendor says."""
         if user_input is None:
-            prints = "\n".join(f"- `{fingerprint(key)}`" for key in self._data[CONF_KEYS])
+            prints = "\n".join(f"- `{grouped(fingerprint(key))}`" for key in self._data[CONF_KEYS])
             return self.async_show_form(
                 step_id="confirm",
                 data_schema=vol.Schema({}),

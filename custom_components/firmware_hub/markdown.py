@@ -30,6 +30,11 @@ def cut(text: str, limit: int) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1].rstrip()}…"
 
 
+def grouped(digits: str, size: int = 8) -> str:
+    """Return a long row of digits in groups, which a person can compare and a narrow screen can break."""
+    return " ".join(digits[start : start + size] for start in range(0, len(digits), size))
+
+
 def quoted(notes: str, limit: int) -> str:
     """Return a maker's notes as a markdown quotation: no HTML, no image, no link but a plain one to an https address.
 

@@ -7,13 +7,15 @@ from homeassistant.util import dt as dt_util
 
 from .core.model import Device, Install, Offer, Release, Trust
 from .core.view import DeviceView
-from .markdown import https_address, plain, quoted
+from .markdown import grouped, https_address, plain, quoted
 from .words import device_name, outcome, text
 
 _NOTES_LIMIT = 4_000
 """Characters of one version's notes: the dialog's buttons must stay within reach."""
 _ALL_NOTES_LIMIT = 12_000
 _CVE_LIMIT = 10
+_ALGORITHMS = {"sha512": "SHA-512", "sha3-256": "SHA3-256"}
+"""What a digest names before its colon; without one it is SHA-256."""
 
 
 def release_notes(hass: HomeAssistant, view: DeviceView) -> str | None:
@@ -23,6 +25,7 @@ def release_notes(hass: HomeAssistant, view: DeviceView) -> str | None:
         return None
     sections = (
         _last_failure(hass, view),
+        _security(hass, offer.release),
         _changes(hass, offer),
         _section(hass, "notes_proof", _proof(hass, offer)),
         _section(hass, "notes_risk", _risk(hass, view.device, offer.release)),
@@ -37,6 +40,15 @@ def _last_failure(hass: HomeAssistant, view: DeviceView) -> str:
         return ""
     told = outcome(hass, last, device_name(view.device))
     return f"**{told['title']}**\n\n{told['reason_text']} {told['next_step']}".strip() if told["failed"] else ""
+
+
+def _security(hass: HomeAssistant, release: Release) -> str:
+    if release.kind != "security" and not release.cves:
+        return ""
+    known = [text(hass, "notes_severity", {"severity": release.severity})] if release.severity else []
+    known += [plain(cve) for cve in release.cves[:_CVE_LIMIT]]
+    details = f" ({', '.join(known)})" if known else ""
+    return f"**{text(hass, 'notes_security')}**{details}"
 
 
 def _changes(hass: HomeAssistant, offer: Offer) -> str:
@@ -61,10 +73,11 @@ def _section(hass: HomeAssistant, heading: str, lines: Iterable[str]) -> str:
 
 
 def _proof(hass: HomeAssistant, offer: Offer) -> Iterator[str]:
-    values = {"vendor": offer.vendor or "?", "key": offer.key_id}
+    values = {"vendor": offer.vendor or "?", "key": grouped(offer.key_id)}
     yield text(hass, f"trust_{offer.trust}", values)
     if offer.trust is not Trust.VENDOR:
-        yield text(hass, "proof_sha256", {"digest": offer.digest})
+        name, _, digits = offer.digest.rpartition(":")
+        yield text(hass, "proof_digest", {"algorithm": _ALGORITHMS.get(name, "SHA-256"), "digest": grouped(digits)})
     if offer.issued is not None:
         yield text(hass, "proof_issued", {"date": dt_util.as_local(offer.issued).date().isoformat()})
     if offer.expires is not None:
@@ -72,9 +85,6 @@ def _proof(hass: HomeAssistant, offer: Offer) -> Iterator[str]:
 
 
 def _risk(hass: HomeAssistant, device: Device, release: Release) -> Iterator[str]:
-    if release.severity or release.cves:
-        cves = ", ".join(release.cves[:_CVE_LIMIT]) or "-"
-        yield text(hass, "risk_fixes", {"severity": release.severity or "-", "cves": cves})
     if release.dual_bank or device.slots > 1:
         yield text(hass, "risk_two_slots")
     elif release.rollback_to:
@@ -90,6 +100,7 @@ def _risk(hass: HomeAssistant, device: Device, release: Release) -> Iterator[str
 
 
 def _cost(hass: HomeAssistant, release: Release) -> Iterator[str]:
+    yield text(hass, "cost_when")
     if release.install_minutes is not None:
         yield text(hass, "cost_minutes", {"minutes": str(release.install_minutes)})
     else:

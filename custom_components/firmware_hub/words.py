@@ -23,6 +23,8 @@ PLACES: Final = ("attempt", "detail", "free", "minutes", "needed", "percent", "v
 """Everything that a sentence about a reason may ask for."""
 
 _TITLE_LIMIT: Final = 80
+_PLACE_LIMIT: Final = 160
+"""Characters of what fills a place: a SHA-512 in groups is the longest that must stay whole."""
 _SOON: Final = timedelta(hours=20)
 
 
@@ -61,11 +63,18 @@ def device_name(device: Device) -> str:
     return plain(device.name or f"{device.manufacturer} {device.model}".strip() or device.id, _TITLE_LIMIT)
 
 
+def make_of(device: Device) -> str:
+    """Return what a shop calls the device; its own name where it does not say."""
+    return plain(f"{device.manufacturer} {device.model}".strip(), _TITLE_LIMIT) or device_name(device)
+
+
 def title(hass: HomeAssistant, view: DeviceView) -> str:
-    """Return the update's title: the one text of the open dialog that Home Assistant keeps up to date."""
-    name = device_name(view.device)
-    live = live_words(hass, view)
-    return f"{name} · {live}" if live else name
+    """Return the update's title: the one text of the open dialog that Home Assistant keeps up to date.
+
+    The list of updates shows it between the device's name and the version, and cuts it off at the end on a phone.
+    """
+    make, live = make_of(view.device), live_words(hass, view)
+    return f"{live} · {make}" if live else make
 
 
 def live_words(hass: HomeAssistant, view: DeviceView) -> str:
@@ -124,4 +133,4 @@ def _filled(template: str, values: Mapping[str, str]) -> str:
 
 
 def _harmless(values: Mapping[str, str]) -> dict[str, str]:
-    return {key: plain(str(value)) for key, value in values.items()}
+    return {key: plain(str(value), _PLACE_LIMIT) for key, value in values.items()}

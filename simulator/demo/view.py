@@ -72,7 +72,7 @@ def _row(stage: Stage, part: Part) -> tuple[RenderableType, ...]:
     if shown.verdict and not shown.busy:
         words = _verdict(shown.verdict, stage.shown.verdicts().get(part.device_id, {}).get("reason") or "")
     else:
-        words = Text(shown.title.partition(" · ")[2] or _plain(shown.state))
+        words = Text(shown.title.rpartition(" · ")[0] or _plain(shown.state))
     bar: RenderableType = Text("")
     if shown.busy:
         bar = ProgressBar(total=100, completed=shown.percent or 0, pulse=shown.percent is None)

@@ -8,6 +8,7 @@ from homeassistant.data_entry_flow import FlowResultType
 
 from custom_components.firmware_hub.config_values import feeds_from_entry
 from custom_components.firmware_hub.const import SUBENTRY_FEED
+from custom_components.firmware_hub.markdown import grouped
 from simulator.keys import SigningKey
 from tests.ha.home import Home, until
 
@@ -40,7 +41,7 @@ async def confirmed(home: Home, form: Any) -> Any:
 async def test_the_fingerprint_is_shown_before_a_feed_is_added(home: Home) -> None:
     form = await asked(home)
     assert (form["type"], form["step_id"]) == (FlowResultType.FORM, "confirm")
-    assert form["description_placeholders"]["fingerprints"] == f"- `{KEY.thumbprint}`"
+    assert form["description_placeholders"]["fingerprints"] == f"- `{grouped(KEY.thumbprint)}`"
     assert len(home.entry.subentries) == 1
     done = await confirmed(home, form)
     assert (done["type"], done["title"]) == (FlowResultType.CREATE_ENTRY, "Other's feed")
@@ -65,8 +66,8 @@ async def test_several_keys_are_all_shown(home: Home) -> None:
     second = SigningKey.generate("EdDSA")
     form = await asked(home, keys=f"[{KEY.public_jwk}, {second.public_jwk}]")
     shown = form["description_placeholders"]["fingerprints"]
-    assert KEY.thumbprint in shown
-    assert second.thumbprint in shown
+    assert grouped(KEY.thumbprint) in shown
+    assert grouped(second.thumbprint) in shown
 
 
 @pytest.mark.parametrize(
@@ -119,7 +120,7 @@ async def test_a_feed_can_be_changed_and_keeps_its_identity(home: Home) -> None:
     changed = shown | {"url": URL, "title": "Moved"}
     form = await home.hass.config_entries.subentries.async_configure(form["flow_id"], changed)
     assert form["description_placeholders"] is not None
-    assert form["description_placeholders"]["fingerprints"] == f"- `{home.vendor.key.thumbprint}`"
+    assert form["description_placeholders"]["fingerprints"] == f"- `{grouped(home.vendor.key.thumbprint)}`"
     done = await confirmed(home, form)
     assert (done["type"], done["reason"]) == (FlowResultType.ABORT, "reconfigure_successful")
     assert home.entry.subentries["feed1"].title == "Moved"

@@ -146,11 +146,11 @@ async def test_a_paused_hub_says_so_on_the_device(home: Home) -> None:
     await home.call("switch.turn_on", entity_id=PAUSED)
     await home.call("update.install", entity_id=entity_id)
     await until(lambda: home.state(entity_id).attributes["reason"] == "paused")
-    assert home.state(entity_id).attributes["title"] == "plug-1 · approved: updates are paused"
+    assert home.state(entity_id).attributes["title"] == "Approved: updates are paused · Acme PLUG-S1"
 
 
 async def test_the_button_asks_the_vendor(home: Home) -> None:
-    await until(lambda: not home.hub.hub.feeds.states["feed1"].fetching)
+    await until(lambda: home.hub.hub.feeds.states["feed1"].fetching_since is None)
     before = len(home.vendor.requests)
     await home.call("button.press", entity_id=CHECK)
     await until(lambda: len(home.vendor.requests) > before)
@@ -164,7 +164,7 @@ async def test_who_is_no_administrator_can_neither_pause_nor_check(
     home: Home, hass_read_only_user: MockUser, hass: HomeAssistant, service: str, entity_id: str
 ) -> None:
     hass_read_only_user.mock_policy({"entities": True})
-    await until(lambda: not home.hub.hub.feeds.states["feed1"].fetching)
+    await until(lambda: home.hub.hub.feeds.states["feed1"].fetching_since is None)
     before = len(home.vendor.requests)
     with pytest.raises(Unauthorized):
         await home.call(service, Context(user_id=hass_read_only_user.id), entity_id=entity_id)

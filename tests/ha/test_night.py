@@ -35,7 +35,7 @@ async def test_an_install_shows_its_progress_and_its_end(night: Home) -> None:
     await until(lambda: night.state(entity_id).attributes["update_percentage"] == 42)
     state = night.state(entity_id)
     assert state.attributes["in_progress"] is True
-    assert state.attributes["title"] == "plug-1 · installing"
+    assert state.attributes["title"] == "Installing · Acme PLUG-S1"
     await night.say("plug-1", "status", {"id": attempt, "state": "rebooting"})
     await night.announce("plug-1", retain=False, version="1.1.0")
     await night.say("plug-1", "availability", "online")
@@ -56,7 +56,7 @@ async def test_a_rejection_is_told_everywhere_in_words(night: Home) -> None:
     await until(lambda: night.state(entity_id).attributes["last_verdict"] == "rejected")
     state = night.state(entity_id)
     assert state.attributes["in_progress"] is False
-    assert state.attributes["title"] == "plug-1 · the last try failed"
+    assert state.attributes["title"] == "The last try failed · Acme PLUG-S1"
     await until(lambda: any(event.data["type"] == "install_ended" for event in events))
     ended = next(event.data for event in events if event.data["type"] == "install_ended")
     assert ended["title"] == "plug-1: the update to 1.1.0 failed, the device works"

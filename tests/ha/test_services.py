@@ -67,14 +67,14 @@ async def test_install_now_does_not_wait_for_the_night(home: Home) -> None:
 
 
 async def test_check_asks_every_hub(home: Home) -> None:
-    await until(lambda: not home.hub.hub.feeds.states["feed1"].fetching)
+    await until(lambda: home.hub.hub.feeds.states["feed1"].fetching_since is None)
     before = len(home.vendor.requests)
     await home.act("check")
     await until(lambda: len(home.vendor.requests) > before)
 
 
 async def test_check_of_one_hub(home: Home) -> None:
-    await until(lambda: not home.hub.hub.feeds.states["feed1"].fetching)
+    await until(lambda: home.hub.hub.feeds.states["feed1"].fetching_since is None)
     before = len(home.vendor.requests)
     await home.act("check", config_entry_id=home.entry.entry_id)
     await until(lambda: len(home.vendor.requests) > before)

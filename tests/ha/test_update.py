@@ -10,6 +10,7 @@ from pytest_homeassistant_custom_component.common import MockUser
 from pytest_homeassistant_custom_component.typing import WebSocketGenerator
 
 from custom_components.firmware_hub.core.model import InstallState
+from custom_components.firmware_hub.markdown import grouped
 from custom_components.firmware_hub.sensor import InstallStateSensor
 from custom_components.firmware_hub.update import CheckOnce, FirmwareUpdateEntity
 from simulator.images import Image
@@ -33,7 +34,7 @@ async def test_an_offer_turns_the_entity_on(home: Home) -> None:
     assert state.attributes["in_progress"] is False
     assert state.attributes["release_summary"] == "Better <\u200bb>plug<\u200b/b>"
     assert state.attributes["release_url"] == "https://acme.example/notes/1.1.0"
-    assert state.attributes["title"] == "plug-1"
+    assert state.attributes["title"] == "Acme PLUG-S1"
     assert state.attributes["install_state"] == "awaiting_approval"
 
 
@@ -53,7 +54,7 @@ async def test_install_by_day_approves_and_says_when_it_starts(home: Home) -> No
     await home.call("update.install", entity_id=entity_id)
     await until(lambda: home.state(entity_id).attributes["install_state"] == "approved")
     state = home.state(entity_id)
-    assert state.attributes["title"] == "plug-1 · approved, starts after 00:00"
+    assert state.attributes["title"] == "Approved, starts after 00:00 · Acme PLUG-S1"
     assert state.attributes["reason"] == "waits_for_window"
     assert state.attributes["in_progress"] is False
     assert state.state == "on"
@@ -122,7 +123,7 @@ async def test_a_sleeping_device_stays_available_and_can_be_approved(home: Home)
 
 async def test_check_for_updates_asks_the_feeds_once(home: Home) -> None:
     first, second = await home.find("plug-1"), await home.find("plug-2")
-    await until(lambda: not home.hub.hub.feeds.states["feed1"].fetching)
+    await until(lambda: home.hub.hub.feeds.states["feed1"].fetching_since is None)
     assert await async_setup_component(home.hass, "homeassistant", {})
     before = len(home.vendor.requests)
     await home.call("homeassistant.update_entity", entity_id=[first, second])
@@ -146,7 +147,7 @@ async def test_the_notes_tell_changes_proof_risk_and_cost(home: Home, hass_ws_cl
     assert "<script" not in notes
     assert "](javascript" not in notes
     assert "![x](" not in notes
-    assert home.vendor.key.thumbprint in notes
+    assert grouped(home.vendor.key.thumbprint) in notes
     assert "Cannot be undone" in notes
     assert "About 1 min" in notes
 
@@ -213,7 +214,7 @@ async def test_what_cannot_be_written_down_is_not_approved(home: Home) -> None:
 
 @pytest.mark.parametrize("service", ["button.press", "firmware_hub.check"])
 async def test_a_check_that_cannot_be_written_down_says_so(home: Home, service: str) -> None:
-    await until(lambda: not home.hub.hub.feeds.states["feed1"].fetching)
+    await until(lambda: home.hub.hub.feeds.states["feed1"].fetching_since is None)
     await spoil(home)
     target: dict[str, Any] = {"entity_id": CHECK} if service == "button.press" else {}
     with pytest.raises(HomeAssistantError, match="cannot write to its disk"):

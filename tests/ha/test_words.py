@@ -52,28 +52,36 @@ def view(install: Install, reason: Reason | None = None, **changes: object) -> D
 # --- titles ----------------------------------------------------------------------------------------------------------
 
 
-def test_an_offer_has_the_device_as_its_title(hass: HomeAssistant) -> None:
-    assert words.title(hass, VIEW) == "Hall lamp"
+def test_an_offer_has_the_make_as_its_title(hass: HomeAssistant) -> None:
+    assert words.title(hass, VIEW) == "Acme PLUG-S1"
+
+
+def test_what_happens_comes_before_the_make(hass: HomeAssistant) -> None:
+    assert words.title(hass, view(INSTALL, Reason.PAUSED)) == "Approved: updates are paused · Acme PLUG-S1"
+
+
+def test_a_device_of_no_make_is_called_by_its_name(hass: HomeAssistant) -> None:
+    assert words.title(hass, replace(VIEW, device=replace(DEVICE, manufacturer="", model=""))) == "Hall lamp"
 
 
 def test_a_device_without_a_name_is_called_by_its_make(hass: HomeAssistant) -> None:
-    assert words.title(hass, replace(VIEW, device=replace(DEVICE, name=""))) == "Acme PLUG-S1"
+    assert words.device_name(replace(DEVICE, name="")) == "Acme PLUG-S1"
     bare = replace(DEVICE, name="", manufacturer="", model="")
-    assert words.title(hass, replace(VIEW, device=bare)) == "open:plug-1"
+    assert words.title(hass, replace(VIEW, device=bare)) == words.device_name(bare) == "open:plug-1"
 
 
 @pytest.mark.parametrize(
     ("reason", "values", "said"),
     [
-        (None, {}, "approved"),
-        (Reason.LOW_BATTERY, {"percent": "31", "needed": "50"}, "approved: battery 31 %, needs 50 %"),
-        (Reason.LOW_BATTERY, {}, "approved: battery ? %, needs ? %"),
-        (Reason.PAUSED, {}, "approved: updates are paused"),
-        (Reason.WAITS_FOR_PILOT, {}, "approved: waits for the first device of its model"),
+        (None, {}, "Approved"),
+        (Reason.LOW_BATTERY, {"percent": "31", "needed": "50"}, "Approved: battery 31 %, needs 50 %"),
+        (Reason.LOW_BATTERY, {}, "Approved: battery ? %, needs ? %"),
+        (Reason.PAUSED, {}, "Approved: updates are paused"),
+        (Reason.WAITS_FOR_PILOT, {}, "Approved: waits for the first device of its model"),
         (
             Reason.WEAK_KEY,
             {},
-            "approved: The key is too weak: signatures made with it can be forged. Ask the maker for",
+            "Approved: The key is too weak: signatures made with it can be forged. Ask the maker for",
         ),
     ],
 )
@@ -85,13 +93,13 @@ def test_a_wait_says_why(hass: HomeAssistant, reason: Reason | None, values: dic
 def test_a_start_that_is_soon_is_an_hour(hass: HomeAssistant) -> None:
     starts = dt_util.utcnow() + timedelta(hours=2)
     shown = words.live_words(hass, view(INSTALL, Reason.WAITS_FOR_WINDOW, starts_at=starts))
-    assert shown == f"approved, starts after {dt_util.as_local(starts):%H:%M}"
+    assert shown == f"Approved, starts after {dt_util.as_local(starts):%H:%M}"
 
 
 def test_a_start_on_another_day_has_its_date(hass: HomeAssistant) -> None:
     starts = dt_util.utcnow() + timedelta(days=3)
     shown = words.live_words(hass, view(INSTALL, Reason.WAITS_FOR_WINDOW, starts_at=starts))
-    assert shown == f"approved, starts after {dt_util.as_local(starts):%Y-%m-%d %H:%M}"
+    assert shown == f"Approved, starts after {dt_util.as_local(starts):%Y-%m-%d %H:%M}"
 
 
 @pytest.mark.parametrize("state", [state for state in InstallState if state.is_active])
@@ -103,7 +111,7 @@ def test_whatever_runs_has_words(hass: HomeAssistant, state: InstallState) -> No
 
 def test_a_failed_try_is_remembered_while_there_is_an_offer(hass: HomeAssistant) -> None:
     last = replace(INSTALL, state=InstallState.FAILED)
-    assert words.live_words(hass, replace(VIEW, last=last)) == "the last try failed"
+    assert words.live_words(hass, replace(VIEW, last=last)) == "The last try failed"
     assert words.live_words(hass, replace(VIEW, last=last, offer=None)) == ""
     assert words.live_words(hass, replace(VIEW, last=replace(last, state=InstallState.SUCCEEDED))) == ""
 
@@ -206,7 +214,7 @@ def test_no_notes_are_said_to_be_none(hass: HomeAssistant) -> None:
 @pytest.mark.parametrize(
     ("trust", "said"),
     [
-        (Trust.SIGNED, "Signed by **Acme**, key THUMB"),
+        (Trust.SIGNED, "Signed by **Acme** with the key `THUMB`"),
         (Trust.DIGEST, "Not signed."),
         (Trust.VENDOR, "the hub cannot check what will be installed"),
     ],
@@ -214,7 +222,46 @@ def test_no_notes_are_said_to_be_none(hass: HomeAssistant) -> None:
 def test_the_proof_says_how_far_it_goes(hass: HomeAssistant, trust: Trust, said: str) -> None:
     shown = notes(hass, replace(OFFER, trust=trust))
     assert said in shown
-    assert ("SHA-256" in shown) is (trust is not Trust.VENDOR)
+    assert ("checksum: `abababab abababab " in shown) is (trust is not Trust.VENDOR)
+
+
+@pytest.mark.parametrize(
+    ("digest", "said"),
+    [
+        ({}, "SHA-256 checksum: `abababab "),
+        ({"sha256": "", "checksum": "sha512:" + "cd" * 64}, "SHA-512 checksum: `cdcdcdcd "),
+        ({"sha256": "", "checksum": "sha3-256:" + "ef" * 32}, "SHA3-256 checksum: `efefefef "),
+    ],
+)
+def test_a_checksum_says_of_which_kind_it_is(hass: HomeAssistant, digest: dict[str, str], said: str) -> None:
+    artifact = replace(RELEASE.main, **digest)
+    assert said in notes(hass, replace(OFFER, release=replace(RELEASE, artifacts=(artifact,))))
+
+
+def test_a_whole_checksum_is_shown(hass: HomeAssistant) -> None:
+    artifact = replace(RELEASE.main, sha256="", checksum="sha512:" + "cd" * 64)
+    shown = notes(hass, replace(OFFER, release=replace(RELEASE, artifacts=(artifact,))))
+    assert f"`{' '.join(['cd' * 4] * 16)}`" in shown
+
+
+@pytest.mark.parametrize(
+    ("release", "said"),
+    [
+        ({"kind": "security"}, "**Fixes security problems**\n"),
+        ({"kind": "security", "severity": "high"}, "**Fixes security problems** (severity high)\n"),
+        (
+            {"severity": "high", "cves": ("CVE-2026-0001", "CVE-2026-0002")},
+            "**Fixes security problems** (severity high, CVE-2026-0001, CVE-2026-0002)\n",
+        ),
+    ],
+)
+def test_a_security_fix_is_said_first(hass: HomeAssistant, release: dict[str, object], said: str) -> None:
+    changed = replace(RELEASE, **release)  # type: ignore[arg-type]
+    assert notes(hass, replace(OFFER, release=changed)).startswith(said)
+
+
+def test_a_severity_alone_is_no_security_fix(hass: HomeAssistant) -> None:
+    assert "security" not in notes(hass, replace(OFFER, release=replace(RELEASE, severity="low")))
 
 
 @pytest.mark.parametrize(
@@ -226,11 +273,10 @@ def test_the_proof_says_how_far_it_goes(hass: HomeAssistant, trust: Trust, said:
         ({"rollback_to": ("1.0.0",)}, {}, "permits going back to 1.0.0"),
         ({"revertible": True}, {}, "says that it can be undone"),
         ({"regulated": True}, {}, "regulated"),
-        ({"severity": "high", "cves": ("CVE-2026-0001",)}, {}, "severity high: CVE-2026-0001"),
-        ({"severity": "high"}, {}, "severity high: -"),
         ({}, {"battery_powered": True}, "Runs on a battery"),
         ({"install_minutes": 4}, {}, "About 4 min"),
         ({}, {}, "A few minutes"),
+        ({}, {}, "*Update* approves it"),
     ],
 )
 def test_the_risk_and_the_cost(
