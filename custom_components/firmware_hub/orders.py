@@ -105,15 +105,16 @@ class Orders:
     async def _async_install_message(self, effect: e.SendInstall) -> Outgoing:
         install, device = self._current(effect.install_id, effect.device_id)
         dialect = DIALECTS[device.dialect]
-        urls = await self._async_serve(install, device)
-        names = dialect.serve_as(install.offer.release)
+        vendor_chooses = install.offer.vendor_chooses
+        urls = {} if vendor_chooses else await self._async_serve(install, device)
         order = InstallOrder(
             effect.attempt_id,
             device,
             install.offer.release,
-            urls[next(iter(names))],
+            urls.get(next(iter(dialect.serve_as(install.offer.release))), ""),
             urls.get(MANIFEST_NAME, ""),
             effect.not_after,
+            vendor_chooses,
         )
         (message,) = dialect.install(order)
         return message

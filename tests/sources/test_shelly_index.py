@@ -12,6 +12,7 @@ import pytest
 
 from custom_components.firmware_hub.core.effects import LedgerRow
 from custom_components.firmware_hub.core.errors import BadInput, Reason, Refused
+from custom_components.firmware_hub.core.feeds import feed_for
 from custom_components.firmware_hub.core.manifest import judge, read_manifest
 from custom_components.firmware_hub.core.matching import Catalogue, why_not_installable
 from custom_components.firmware_hub.core.model import (
@@ -32,7 +33,6 @@ from custom_components.firmware_hub.sources.shelly_index import (
     SHELLY_FEED,
     SHELLY_GEN1_FEED,
     ShellyIndexSource,
-    feed_for,
 )
 
 FIXTURES = Path(__file__).parent / "fixtures"

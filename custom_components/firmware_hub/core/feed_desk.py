@@ -55,12 +55,14 @@ class FeedDesk:
         turn.refresh(self._fleet.devices)
         turn.refresh_hub = True
 
-    def wake(self, dialect: str, turn: Turn) -> None:
-        """The first device of a family is there: its public feeds are worth fetching from now on."""
-        if self._fleet.by_dialect[dialect] > 1:
+    def wake(self, device: Device, is_new: bool, turn: Turn) -> None:
+        """A device of another kind is there: its model's own feeds are worth fetching, and its family's if it is new."""
+        for feed_id in self._feeds.of_model(device.dialect, device.model):
+            self.fetch(feed_id, turn)
+        if not is_new or self._fleet.by_dialect[device.dialect] > 1:
             return
         for feed_id, state in self._feeds.states.items():
-            if state.feed.dialect == dialect:
+            if state.feed.dialect == device.dialect:
                 self.fetch(feed_id, turn)
 
     def fetch_all(self, turn: Turn) -> None:
@@ -123,7 +125,8 @@ class FeedDesk:
         wait = self._feeds.failed(item.feed_id, item.reason, item.retry_after_s)
         self._agenda.set("feed", item.feed_id, turn.now + wait)
         state = self._feeds.states[item.feed_id]
-        if state.failures == limits.FETCHES_BEFORE_ISSUE:
+        # Not every model has a page: nothing is published for it, and its owner can do nothing about that.
+        if state.failures == limits.FETCHES_BEFORE_ISSUE and not (state.feed.model and item.reason is Reason.NOT_FOUND):
             values = {"feed": state.feed.title, "url": state.feed.url, "detail": item.detail, "feed_id": item.feed_id}
             turn.do(RaiseIssue(IssueKind.FEED_UNREACHABLE, item.feed_id, Severity.WARNING, False, item.reason, values))
         turn.refresh_hub = True
@@ -207,4 +210,5 @@ def approved_key(device: Device, install: Install) -> FitKey:
         hardware=identity.hardware,
         variant=identity.variant,
         version=install.from_version,
+        offered=install.offer.version if install.offer.vendor_chooses else device.fit_key.offered,
     )

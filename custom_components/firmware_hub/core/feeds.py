@@ -3,6 +3,7 @@
 Rules:
 
 * A built-in public feed is fetched only while a device of its family exists (design section 5.3).
+* A feed whose address has a place for a model is one feed per model that there is (``feed_for``).
 * One failing feed never delays another: each has its own time and its own back-off.
 * An outage keeps the last good manifest. A refused one never replaces a good one (invariant 5).
 * A feed vouches for its releases as long as it has an accepted manifest; after a restart that is when the stored one
@@ -11,18 +12,48 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from types import MappingProxyType
 
 from . import limits
 from .effects import FeedRow, LedgerRow
-from .errors import Reason
+from .errors import BadInput, Reason
 from .inputs import ManifestRead
 from .manifest import judge
 from .matching import Catalogue, ModelKey
 from .model import Feed, Manifest
+from .ports import Capabilities
 from .view import FeedView
+
+MODEL = "{model}"
+"""Stands in the address of a feed of which there is one for each model."""
+
+_MODEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+
+
+def feed_for(template: Feed, model: str) -> Feed:
+    """Return the feed of one model, out of one whose address has a place for it; any other feed as it is.
+
+    The model comes from a device, and is refused if it could lead anywhere but to its own page.
+
+    Raises:
+        BadInput: ``MALFORMED``.
+    """
+    if MODEL not in template.url:
+        return template
+    if not _MODEL.fullmatch(model):
+        raise BadInput(Reason.MALFORMED, "no name of a model", path="model")
+    return replace(
+        template,
+        id=f"{template.id}/{model}",
+        title=f"{template.title} {model}",
+        url=template.url.replace(MODEL, model),
+        model=model,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +78,19 @@ class FeedState:
 class Feeds:
     """All feeds of one hub."""
 
-    def __init__(self, has_dialect: Callable[[str], bool]) -> None:
-        """Begin with no feeds; ``has_dialect`` says whether a device of a family exists."""
-        self.catalogue = Catalogue()
+    def __init__(
+        self,
+        has_dialect: Callable[[str], bool],
+        models_of: Callable[[str], Collection[str]] = lambda _dialect: (),
+        families: Mapping[str, Capabilities] = MappingProxyType({}),
+    ) -> None:
+        """Begin with no feeds; the callables say whether a device of a family exists, and which models of it."""
+        self.catalogue = Catalogue(families)
         self.states: dict[str, FeedState] = {}
         self.ledger: dict[str, LedgerRow] = {}
         self._has_dialect = has_dialect
+        self._models_of = models_of
+        self._templates: list[Feed] = []
 
     def set(self, feeds: Iterable[Feed]) -> tuple[list[str], list[str]]:
         """Take over all feeds as they are from now on; return the ids to fetch now and those that are gone.
@@ -60,7 +98,12 @@ class Feeds:
         A changed address or key forgets the manifest but not the ledger: a mirror cannot roll a feed back. Another
         title changes nothing else.
         """
-        wanted = {feed.id: feed for feed in feeds if feed.enabled}
+        enabled = [feed for feed in feeds if feed.enabled]
+        self._templates = [feed for feed in enabled if MODEL in feed.url]
+        wanted = {feed.id: feed for feed in enabled if MODEL not in feed.url}
+        for dialect in {feed.dialect for feed in self._templates}:
+            models = sorted(self._models_of(dialect))[: limits.MAX_MODEL_FEEDS]
+            wanted |= {feed.id: feed for feed in self._made(models, dialect)}
         gone = [feed_id for feed_id in self.states if feed_id not in wanted]
         for feed_id in gone:
             del self.states[feed_id]
@@ -76,6 +119,20 @@ class Feeds:
                 fresh.append(feed.id)
         return fresh, gone
 
+    def of_model(self, dialect: str, model: str) -> list[str]:
+        """Make the feeds of a model that have not been made yet; return their ids."""
+        fresh = [feed for feed in self._made([model], dialect) if feed.id not in self.states]
+        if fresh and sum(bool(state.feed.model) for state in self.states.values()) >= limits.MAX_MODEL_FEEDS:
+            return []
+        self.states.update((feed.id, FeedState(feed)) for feed in fresh)
+        return [feed.id for feed in fresh]
+
+    def _made(self, models: Iterable[str], dialect: str) -> Iterator[Feed]:
+        for template in self._templates:
+            for model in models if template.dialect == dialect else ():
+                with suppress(BadInput):  # whoever calls itself that has no page
+                    yield feed_for(template, model)
+
     def restore(self, ledger: Iterable[LedgerRow]) -> None:
         """Take over what the feeds said before a restart."""
         self.ledger = {row.feed_id: row for row in ledger}
@@ -83,7 +140,11 @@ class Feeds:
     def is_active(self, feed_id: str) -> bool:
         """Whether a feed is to be fetched at all."""
         state = self.states.get(feed_id)
-        return state is not None and (not state.feed.dialect or self._has_dialect(state.feed.dialect))
+        if state is None:
+            return False
+        if state.feed.model:
+            return state.feed.model in self._models_of(state.feed.dialect)
+        return not state.feed.dialect or self._has_dialect(state.feed.dialect)
 
     def fault(self, feed_id: str) -> Reason | None:
         """Say why a feed does not vouch for its releases just now; ``None`` if it does."""

@@ -11,7 +11,7 @@ Rules:
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 
@@ -58,6 +58,7 @@ class Fleet:
         self.presence: dict[DeviceId, Presence] = {}
         self.by_fit: dict[FitKey, set[DeviceId]] = {}
         self.by_dialect: Counter[str] = Counter()
+        self._models: dict[str, Counter[str]] = {}
         self._claims: dict[tuple[str, str], set[DeviceId]] = {}
         self._minute: tuple[datetime | None, int] = (None, 0)
         self._burst_until: datetime | None = None
@@ -149,6 +150,10 @@ class Fleet:
         )
         return battery != before.battery_percent
 
+    def models_of(self, dialect: str) -> Collection[str]:
+        """Return the models of a family that there are."""
+        return self._models.get(dialect, {}).keys()
+
     def in_network(self, dialect: str, network: str) -> tuple[Device, ...]:
         """Return the devices behind one bridge. Costs one look at every device."""
         devices = self.devices.values()
@@ -220,13 +225,21 @@ class Fleet:
     def _index(self, before: Device | None, device: Device | None) -> None:
         if before is not None:
             self.by_dialect[before.dialect] -= 1
+            self._count_model(before, -1)
             group = self.by_fit[before.fit_key]
             group.discard(before.id)
             if not group:
                 del self.by_fit[before.fit_key]
         if device is not None:
             self.by_dialect[device.dialect] += 1
+            self._count_model(device, 1)
             self.by_fit.setdefault(device.fit_key, set()).add(device.id)
+
+    def _count_model(self, device: Device, by: int) -> None:
+        models = self._models.setdefault(device.dialect, Counter())
+        models[device.model] += by
+        if not models[device.model]:
+            del models[device.model]
 
     def _move(self, before: Device | None, device: Device) -> tuple[frozenset[DeviceId], frozenset[DeviceId]]:
         """Give up the old addresses and claim the new ones; return who is free of a conflict and who is in one now."""

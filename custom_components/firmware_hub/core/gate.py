@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from . import limits
 from .errors import Reason
-from .model import ArtifactRole, Device, Install, Presence
+from .model import OFFERED, ArtifactRole, Device, Install, Presence
 from .ports import Capabilities
 from .window import Window
 
@@ -107,6 +107,16 @@ def device_says(asked: Asked, now: datetime) -> No | None:
     if any(name not in device.settings for name in asked.capabilities.borrows):
         return No(Reason.NO_SETTINGS_KNOWN, {}, now + limits.SILENT_RETRY)
     return _battery_says(asked, now) or _space_says(asked)
+
+
+def vendor_says(asked: Asked, now: datetime) -> No | None:
+    """Judge what the device said just now of its vendor's offer, where that is what it would load.
+
+    None at all may mean that it has not asked its vendor since it restarted.
+    """
+    if asked.install.offer.vendor_chooses and asked.device.settings.get(OFFERED) != asked.install.offer.version:
+        return No(Reason.OFFER_WITHDRAWN, {"version": asked.install.offer.version}, now + limits.SILENT_RETRY)
+    return None
 
 
 def _approval_says(asked: Asked, now: datetime) -> No | None:

@@ -47,7 +47,9 @@ class Gatekeeper:
     def may_command(self, install: Install, now: datetime) -> gate.No | None:
         """Say why the command may not be sent now; ``None`` if it may."""
         reason = gate.hub_says(self.state)
-        return gate.No(reason) if reason is not None else self.may_start(install, now)
+        if reason is not None:
+            return gate.No(reason)
+        return self.may_start(install, now) or gate.vendor_says(self._asked(install), now)
 
     def not_after(self, install: Install, now: datetime) -> datetime | None:
         """Say until when the command may still be published; ``None``: no limit."""
@@ -85,7 +87,6 @@ class Gatekeeper:
         return Context(
             self._capabilities[device.dialect],
             device.slots,
-            self._fleet.presence[device.id].online,
             device.sleeps,
             self.state.connected,
             self.expected(install),

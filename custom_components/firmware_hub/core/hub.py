@@ -31,8 +31,20 @@ from .turn import Turn
 from .view import DeviceView, HubView, PlannedInstall
 
 _TRUST_REASONS = frozenset(
-    {Reason.DIGEST_MISMATCH, Reason.SIZE_MISMATCH, Reason.NOT_FIRMWARE, Reason.NO_DIGEST, Reason.TOO_LARGE}
+    {
+        Reason.DIGEST_MISMATCH,
+        Reason.MALFORMED,
+        Reason.NOT_FIRMWARE,
+        Reason.NO_DIGEST,
+        Reason.ROLLBACK_DETECTED,
+        Reason.SIZE_MISMATCH,
+        Reason.TOO_LARGE,
+        Reason.VERSION_UNKNOWN,
+        Reason.WRONG_HARDWARE,
+        Reason.WRONG_IMAGE,
+    }
 )
+"""What is wrong with a file that came: to ask for it again is no use."""
 
 
 class Hub:
@@ -41,7 +53,7 @@ class Hub:
     def __init__(self, capabilities: Mapping[str, Capabilities], *, new_id: Callable[[], str]) -> None:
         """Know these firmware families; ``new_id`` makes ids that nobody can guess and that never repeat."""
         self.fleet = Fleet()
-        self.feeds = Feeds(lambda dialect: self.fleet.by_dialect[dialect] > 0)
+        self.feeds = Feeds(lambda dialect: self.fleet.by_dialect[dialect] > 0, self.fleet.models_of, capabilities)
         self._agenda = Agenda()
         self.installer = Installer(self.fleet, self.feeds, self._agenda, capabilities, new_id)
         self._feed_desk = FeedDesk(self.feeds, self.fleet, self.installer, self._agenda)

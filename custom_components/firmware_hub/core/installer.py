@@ -35,7 +35,7 @@ from .install import (
     step,
 )
 from .lending import Lending
-from .model import Device, DeviceId, Install, InstallState, Offer
+from .model import OFFERED, Device, DeviceId, Install, InstallState, Offer
 from .ports import Capabilities
 from .rollout import Rollout, Stop
 from .settings import Settings
@@ -277,7 +277,10 @@ class Installer:
         if not self._may_begin_from(install, sight(install, device)):
             return False
         answer = self.keeper.may_command(install, turn.now)
-        if answer is not None:
+        if install.offer.vendor_chooses and device.settings.get(OFFERED) not in {"", install.offer.version}:
+            # Told to take what its vendor offers, it would take something that nobody approved (invariant 1).
+            self.cancel(install, InstallState.CANCELED, Reason.OFFER_MOVED, turn)
+        elif answer is not None:
             self.happen(install, Hold(answer.reason, answer.values, answer.ask_again), turn)
         elif install.command_deadline is not None and report <= install.command_deadline:
             return False

@@ -15,6 +15,9 @@ A release is offered only if all of this is certain; each doubt is "no offer":
   fit a device whose bridge, having asked it, named a file of the same code and type (``FitKey.image``); the names of
   maker and model, and the window of hardware numbers, then only narrow: an image that names none is for all of that
   type. The hardware number is inside the window if the device states it, or if the bridge named this very file.
+- **Vendor's choice**: what a device loads from its vendor by itself (trust level ``vendor``) is offered only while the
+  device says that its vendor offers it exactly this version, and only to families that can be told to take it. A family
+  that takes nothing else is offered nothing else.
 - **Feed**: where a signed feed knows the model, weaker feeds are not asked. Two feeds of one level that put different
   bytes under one version are ambiguous, and so are two versions that cannot be compared.
 
@@ -24,12 +27,14 @@ The reasons are in docs/decisions/0004-fit-fails-closed.md.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from . import limits
 from .errors import Reason
 from .model import Delivery, FitKey, Manifest, Match, Offer, Release, Trust, VersionScheme
+from .ports import Capabilities
 from .version import Order, compare
 
 ANY_HARDWARE = "*"
@@ -49,8 +54,9 @@ class _Entry:
 class Catalogue:
     """The releases of all accepted manifests. Answers are kept per fit key, of which a fleet has few."""
 
-    def __init__(self) -> None:
-        """Begin empty."""
+    def __init__(self, families: Mapping[str, Capabilities] = MappingProxyType({})) -> None:
+        """Begin empty; ``families`` says which devices can be told what."""
+        self._families = families
         self._manifests: dict[str, Manifest] = {}
         self._entries: dict[ModelKey, list[_Entry]] = {}
         self._found: dict[FitKey, Offer | Reason] = {}
@@ -128,9 +134,18 @@ class Catalogue:
         """Return the stable releases of a model, from the most trusted feeds that know it."""
         named = key.manufacturer and key.model
         entries = self._entries.get(_model_key(key.manufacturer, key.model), []) if named else []
-        entries = entries + self._of_image(key.image)
+        entries = [entry for entry in entries + self._of_image(key.image) if self._can_take(entry, key)]
         level = max((_RANK[entry.manifest.trust] for entry in entries), default=0)
         return [e for e in entries if _RANK[e.manifest.trust] == level and e.release.channel == STABLE]
+
+    def _can_take(self, entry: _Entry, key: FitKey) -> bool:
+        """Decide whether a device can be told to take this, and nothing else in its place."""
+        family = self._families.get(key.dialect)
+        if family is None:
+            return True
+        if entry.manifest.trust is Trust.VENDOR:
+            return family.vendor_chooses and entry.release.version == key.offered
+        return family.chooses_artifact
 
     def _of_image(self, address: str) -> list[_Entry]:
         """Return the releases of the image type of this file; none if feeds disagree about it."""

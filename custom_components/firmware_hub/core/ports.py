@@ -44,7 +44,8 @@ class Capabilities:
     """What a firmware family can do over MQTT; the owner sees it and the core plans with it.
 
     Attributes:
-        chooses_artifact: the caller names the image (otherwise the trust level is ``vendor``).
+        chooses_artifact: the caller names the image; a family that cannot takes only what its vendor offers.
+        vendor_chooses: it can be told to take what its vendor offers it (trust level ``vendor``).
         reports_progress: per cent while it installs.
         reports_failure: failures in a machine-readable form.
         echoes_attempt: its messages carry the attempt id; a message without it is not about our attempt.
@@ -58,6 +59,8 @@ class Capabilities:
         borrows: names of the device's settings that an install changes and that are put back afterwards.
         generic: the family only says what another one says better; the native family of the same thing takes its place.
         parallel: how many devices of one network may be installed at a time at most; ``None``: as the owner says.
+        answer_time: how long an answer may take; ``None``: as long as any device's.
+        asks_apart: unasked questions to devices of one network are at least so far apart.
     """
 
     chooses_artifact: bool
@@ -74,3 +77,6 @@ class Capabilities:
     borrows: tuple[str, ...] = ()
     parallel: int | None = None
     generic: bool = False
+    vendor_chooses: bool = False
+    answer_time: timedelta | None = None
+    asks_apart: timedelta = timedelta()

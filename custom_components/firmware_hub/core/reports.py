@@ -42,9 +42,9 @@ class Reports:
         installer: Installer,
         agenda: Agenda,
         capabilities: Mapping[str, Capabilities],
-        wake_feeds: Callable[[Device, Turn], None],
+        wake_feeds: Callable[[Device, bool, Turn], None],
     ) -> None:
-        """Listen to these devices; ``wake_feeds`` is told of each new kind of device."""
+        """Listen to these devices; ``wake_feeds`` is told of each device of another kind, and whether it is new."""
         self.refused_messages: dict[str, int] = {}
         self._fleet = fleet
         self._installer = installer
@@ -109,7 +109,7 @@ class Reports:
                 LifecycleKind.DEVICE_FOUND, device.id, name=device.name, dialect=device.dialect, version=device.version
             )
         if merge.fit_changed:
-            self._wake_feeds(device, turn)
+            self._wake_feeds(device, merge.before is None, turn)
         if merge.before is None or merge.moved:
             turn.do(ListenTo(device.id))
         self.conflicts(merge.conflicts, merge.resolved, turn)

@@ -68,7 +68,7 @@ class Requests:
             self._confirm(current, item, turn)
             return
         offer = self._wanted(device, item.version)
-        if current is not None and (current.offer.digest, current.offer.version) == (offer.digest, offer.version):
+        if current is not None and _same_bytes(current.offer, offer):
             self._confirm(current, item, turn)
             return
         if current is not None:
@@ -123,7 +123,7 @@ class Requests:
             retry_of.from_version if retry_of else device.version,
             # An earlier command may still be at work, whoever asks anew (invariant 6).
             command_deadline=last.command_deadline if last else None,
-            attempt_id=last.attempt_id if last and last.offer.digest == offer.digest else "",
+            attempt_id=last.attempt_id if last and _same_bytes(last.offer, offer) else "",
             windows_closed=self.windows_closed,
             retry=retry_of is not None,
         )
@@ -223,3 +223,8 @@ class Requests:
         if device is None:
             raise Refused(Reason.UNKNOWN_DEVICE, device_id)
         return device
+
+
+def _same_bytes(left: Offer, right: Offer) -> bool:
+    """Decide whether two offers are one release: what nobody states a digest of is told apart by its version."""
+    return (left.digest, left.version) == (right.digest, right.version)

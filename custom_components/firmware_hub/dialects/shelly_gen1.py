@@ -26,14 +26,11 @@ from ..core.inputs import (
     InstallReported,
     Stage,
 )
-from ..core.model import Artifact, Device, DeviceFacts, Release
+from ..core.model import OFFERED, Artifact, Device, DeviceFacts, Release
 from ..core.ports import AddressBook, Capabilities
 from ..core.shelly_builds import MANUFACTURER, version_of_build
 from ..core.untrusted import ROOT, Object, clean_label, read_object, read_text
 from .base import InstallOrder, Message, Outgoing
-
-OFFERED = "offered"
-"""In the settings: the version that the vendor offers this device; empty: none."""
 
 _NAME = "shelly_gen1"
 _ROOT = "shellies/"
@@ -54,6 +51,7 @@ class ShellyGen1Dialect:
     capabilities = Capabilities(
         # Only over HTTP could it be told what to load.
         chooses_artifact=False,
+        vendor_chooses=True,
         reports_progress=False,
         reports_failure=False,
         echoes_attempt=False,

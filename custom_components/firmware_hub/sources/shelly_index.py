@@ -17,11 +17,11 @@ offer a device less or more, which the device itself reports.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from urllib.parse import urlsplit
 
 from ..core import limits
 from ..core.errors import BadInput, Reason
+from ..core.feeds import MODEL
 from ..core.matching import ANY_HARDWARE
 from ..core.model import (
     Artifact,
@@ -40,9 +40,6 @@ from ..core.signing import VerifiedBytes
 from ..core.untrusted import Object, read_object
 from ..core.version import Order, compare
 from .base import FeedRequest
-
-MODEL = "{model}"
-"""Stands in the address of a feed of which there is one for each model; see ``feed_for``."""
 
 SHELLY_FEED = Feed(
     id="shelly",
@@ -75,26 +72,6 @@ _MAX_MODELS = 1_000
 _LAST_STEP, _AFTER_STEP = "1.3.3", "1.4.0"
 # Android devices: their packages have no parts that could be checked.
 _BY_HAND = "walldisplay"
-
-
-def feed_for(template: Feed, model: str) -> Feed:
-    """Return the feed of one model, out of one whose address has a place for it; any other feed as it is.
-
-    The model comes from a device, and is refused if it could lead anywhere but to its own page.
-
-    Raises:
-        BadInput: ``MALFORMED``.
-    """
-    if MODEL not in template.url:
-        return template
-    if not _MODEL.fullmatch(model):
-        raise BadInput(Reason.MALFORMED, "no name of a model", path="model")
-    return replace(
-        template,
-        id=f"{template.id}/{model}",
-        title=f"{template.title} {model}",
-        url=template.url.replace(MODEL, model),
-    )
 
 
 class ShellyIndexSource:

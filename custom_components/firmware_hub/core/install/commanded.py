@@ -185,7 +185,7 @@ def deadline_passed(install: Install, _item: DeadlinePassed, context: Context, n
     if not context.connected:
         return Step(replace(install, deadline=now + limits.RESTART_GRACE))
     if not install.asked_last:
-        asked = replace(install, asked_last=True, old_seen=False, deadline=now + limits.PREFLIGHT_TIMEOUT)
+        asked = replace(install, asked_last=True, old_seen=False, deadline=now + context.answer_time)
         return Step(asked, (QueryDevice(install.device_id),))
     if install.old_seen:
         return _still_old(install, context, now)
@@ -214,7 +214,7 @@ def resumed(install: Install, item: Resumed, _context: Context, now: datetime) -
     grace = now + limits.RESTART_GRACE
     deadline = grace if install.deadline is None else max(install.deadline, grace)
     waiting = replace(install, asked_last=False, deadline=deadline)
-    if item.restarted:
+    if item.restarted and not install.offer.vendor_chooses:
         return Step(waiting, (ServeAgain(install.id, install.device_id),))
     return Step(waiting, (QueryDevice(install.device_id),))
 

@@ -29,11 +29,10 @@ class Sighting(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a step may know of the device: its family, its slots, whether it is on line, how long an install takes."""
+    """What a step may know of the device: its family, its slots, whether it sleeps, how long an install takes."""
 
     capabilities: Capabilities
     slots: int = 1
-    online: bool | None = None
     sleeps: bool = False
     connected: bool = True
     expected: timedelta = timedelta(minutes=5)
@@ -42,6 +41,11 @@ class Context:
     def has_trial(self) -> bool:
         """Whether a new image runs on trial until the hub commits it."""
         return self.capabilities.commits and self.slots > 1
+
+    @property
+    def answer_time(self) -> timedelta:
+        """How long the device may take to answer a question."""
+        return self.capabilities.answer_time or limits.PREFLIGHT_TIMEOUT
 
     @property
     def command_time(self) -> timedelta:

@@ -2,7 +2,7 @@
 
 Rules (invariants 7 and 8):
 
-* Success is the device's own live report of the wanted version, after its return and its settling time, on line, not
+* Success is the device's own live report of the wanted version, after its return and its settling time, not
   failing its self-test; a device with a trial must also have passed it, and have said that it took the commit.
 * A device on trial that does not pass is told to go back, and if it falls silent nothing is ordered: it goes back by
   itself (design section 5.4). So a dead hub is safe, and so is a lost commit.
@@ -84,8 +84,8 @@ def in_helper(install: Install, context: Context, now: datetime) -> Step:
 
 
 def _prove(install: Install, context: Context, now: datetime) -> Step:
-    """Judge a live report of the wanted version: settled, on line, healthy, and committed where there is a trial."""
-    if install.returned_at is None or now < install.returned_at + limits.VERIFY_SETTLE or context.online is False:
+    """Judge a live report of the wanted version: settled, healthy, and committed where there is a trial."""
+    if install.returned_at is None or now < install.returned_at + limits.VERIFY_SETTLE:
         return Step(install)
     if context.has_trial:
         return _commit(install, now) if install.healthy else Step(install)
@@ -206,7 +206,7 @@ def rollback_deadline(install: Install, _item: DeadlinePassed, context: Context,
     if not context.connected:
         return Step(replace(install, deadline=now + limits.RESTART_GRACE))
     if not install.asked_last:
-        asked = replace(install, asked_last=True, deadline=now + limits.PREFLIGHT_TIMEOUT)
+        asked = replace(install, asked_last=True, deadline=now + context.answer_time)
         return Step(asked, (QueryDevice(install.device_id),))
     return end(install, S.ROLLBACK_FAILED, Reason.ROLLBACK_LOST, now)
 

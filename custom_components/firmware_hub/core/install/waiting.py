@@ -45,8 +45,11 @@ def freed(install: Install, _item: Freed, _context: Context, _now: datetime) -> 
     return Step(replace(install, reason=None, reason_values={}, not_before=None))
 
 
-def start(install: Install, _item: Start, _context: Context, now: datetime) -> Step:
-    """Begin by fetching, even what was fetched before: it is verified again on the way out of the cache."""
+def start(install: Install, _item: Start, context: Context, now: datetime) -> Step:
+    """Begin by fetching, even what was fetched before: it is verified again on the way out of the cache.
+
+    What the device loads from its vendor is not fetched, and not verified either: its owner was told so.
+    """
     started = replace(
         install,
         state=S.DOWNLOADING,
@@ -56,6 +59,8 @@ def start(install: Install, _item: Start, _context: Context, now: datetime) -> S
         deadline=now + limits.FETCH_DEADLINE,
         started_at=install.started_at or now,
     )
+    if install.offer.vendor_chooses:
+        return fetched(started, Fetched(), context, now)
     return Step(started, (_fetch(install),))
 
 
@@ -78,10 +83,10 @@ def seen(install: Install, item: Sighted, context: Context, now: datetime) -> St
             return Step(install)
 
 
-def fetched(install: Install, _item: Fetched, _context: Context, now: datetime) -> Step:
+def fetched(install: Install, _item: Fetched, context: Context, now: datetime) -> Step:
     """Ask the device what it runs: the command needs its fresh word."""
     ready = replace(
-        install, state=S.DOWNLOADED, fetched=True, fetch_failures=0, deadline=now + limits.PREFLIGHT_TIMEOUT
+        install, state=S.DOWNLOADED, fetched=True, fetch_failures=0, deadline=now + context.answer_time
     )
     return Step(ready, (QueryDevice(install.device_id),))
 
@@ -103,6 +108,8 @@ def fetch_deadline(install: Install, _item: DeadlinePassed, context: Context, no
 
 def silent(install: Install, _item: DeadlinePassed, context: Context, now: datetime) -> Step:
     """Let a device be that does not answer; it is asked again later, or when it speaks by itself."""
+    if not context.connected:
+        return hold(install, Hold(Reason.BROKER_DISCONNECTED), context, now)
     reason = Reason.DEVICE_ASLEEP if context.sleeps else Reason.DEVICE_SILENT
     return hold(install, Hold(reason, {}, now + limits.SILENT_RETRY), context, now)
 
@@ -117,7 +124,7 @@ def resumed_fetching(install: Install, item: Resumed, _context: Context, now: da
 
 def resumed_ready(install: Install, item: Resumed, context: Context, now: datetime) -> Step:
     """Ask the device again; after a restart fetch again before that."""
-    if item.restarted:
+    if item.restarted and not install.offer.vendor_chooses:
         return resumed_fetching(install, item, context, now)
     return Step(replace(install, deadline=now + limits.RESTART_GRACE), (QueryDevice(install.device_id),))
 

@@ -6,7 +6,7 @@ All are frozen: a change is a new value. Times are aware UTC. Everything here ca
 
 from __future__ import annotations
 
-from .devices import Device, DeviceFacts, DeviceId, FitKey, Identity, Presence
+from .devices import OFFERED, Device, DeviceFacts, DeviceId, FitKey, Identity, Presence
 from .installs import VERDICTS, Approval, Install, InstallState, PilotKey
 from .publications import (
     Artifact,
@@ -26,6 +26,7 @@ from .publications import (
 )
 
 __all__ = [
+    "OFFERED",
     "VERDICTS",
     "Approval",
     "Artifact",

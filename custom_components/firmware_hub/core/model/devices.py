@@ -11,6 +11,10 @@ DeviceId = str
 """Hardware identity, never a name or topic: ``mac:8CAAB5A1B2C3``, ``ieee:0x000d6f0000000002`` or ``<dialect>:<id>``."""
 
 
+OFFERED = "offered"
+"""In a device's settings: the version that its vendor offers this very device; empty: none. Rollouts differ."""
+
+
 class FitKey(NamedTuple):
     """All that decides which release fits: devices with one key share one offer."""
 
@@ -22,6 +26,7 @@ class FitKey(NamedTuple):
     version: str
     counter: int | None
     image: str = ""
+    offered: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +121,7 @@ class Device:
             self.version,
             self.counter,
             self.image,
+            self.settings.get(OFFERED),
         )
 
 

@@ -189,6 +189,7 @@ class Feed:
         source: name of the source that reads it (``signed_manifest``, ``github_releases``, ...).
         keys: pinned public keys as JWK JSON texts; empty below trust level ``signed``.
         dialect: built-in public feeds are fetched only while a device of this dialect exists; empty: always.
+        model: the only model that it is about, made by ``feeds.feed_for``; then such a device must exist.
     """
 
     id: str
@@ -200,6 +201,7 @@ class Feed:
     keys: tuple[str, ...] = ()
     dialect: str = ""
     enabled: bool = True
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +222,11 @@ class Offer:
     def version(self) -> str:
         """The offered version."""
         return self.release.version
+
+    @property
+    def vendor_chooses(self) -> bool:
+        """Whether the device takes what its vendor offers it: then there is nothing to fetch, verify or serve."""
+        return self.trust is Trust.VENDOR
 
     @property
     def digest(self) -> str:

@@ -7,13 +7,11 @@ from dataclasses import fields
 
 from ...core.errors import BadInput, Reason
 from ...core.inputs import DeviceInput, DeviceReported, HealthReported, InstallReported, Stage
-from ...core.model import Device, DeviceFacts, DeviceId
+from ...core.model import OFFERED, Device, DeviceFacts, DeviceId
 from ...core.shelly_builds import MANUFACTURER
 from ...core.untrusted import Object, clean_label
 from .topics import NAME, RPC
 
-OFFERED = "offered"
-"""In the settings: the version that the vendor offers this very device; empty: none. Rollouts differ per device."""
 AUTO_UPDATE = "auto_update"
 """In the settings: the device's own schedule for updates, such as ``stable 0 0 0 * * *``, or ``off``."""
 LOCKED = "locked"

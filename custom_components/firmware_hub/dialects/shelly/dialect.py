@@ -58,6 +58,7 @@ class ShellyDialect:
     name = NAME
     capabilities = Capabilities(
         chooses_artifact=True,
+        vendor_chooses=True,
         # Unless the owner switched notifications off; then the verdict comes by version and time alone.
         reports_progress=True,
         reports_failure=True,
