@@ -153,8 +153,7 @@ class Home:
         self.effects: list[Effect] = []
         ids = itertools.count(1)
         self.hub = Hub(families or {"open": capabilities()}, new_id=lambda: f"id-{next(ids)}")
-        if snapshot is not None:
-            self._carry(self.hub.restore(snapshot, now))
+        self._carry(self.hub.restore(snapshot or Snapshot(), now))
         self.tell(SettingsChanged(settings or Settings()))
         self.tell(FeedsChanged(tuple(feeds)))
         self.tell(LinkChanged(connected=True))

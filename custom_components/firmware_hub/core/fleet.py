@@ -202,6 +202,8 @@ class Fleet:
         """Remove a device; return those whose address is theirs alone again."""
         device = self.devices.pop(device_id)
         del self.presence[device_id]
+        since, count = self._minute
+        self._minute = (since, max(0, count - 1))  # so that whoever takes its place is no flood
         self._index(device, None)
         return self._unclaim(device)
 
