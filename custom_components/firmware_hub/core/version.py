@@ -52,6 +52,15 @@ def compare(left: str, right: str, scheme: VersionScheme) -> Order:
     return Order.NEWER if a > b else Order.OLDER
 
 
+def scheme_of(version: str) -> VersionScheme:
+    """Decide how a version is compared where nobody says it: as Semantic Versioning, or else by its numbers.
+
+    Never raises.
+    """
+    semantic = compare(version, "0.0.0", VersionScheme.SEMVER) is not Order.UNKNOWN
+    return VersionScheme.SEMVER if semantic else VersionScheme.DOTTED
+
+
 def _semver(version: str) -> _Key | None:
     found = _SEMVER.fullmatch(version)
     if found is None:

@@ -21,7 +21,6 @@ MAX_VERSION = 0xFFFFFFFE
 """The highest version; one more is how an image says that it has none."""
 
 _FIRST_NO_FIRMWARE = 0xFFC0  # from here on image types are for credentials, configuration and logs
-_SIZE_NOT_STATED = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +31,8 @@ class ZigbeeImage:
         makers, models: names that the device must report, one of each; empty: whatever it reports.
         min_version, max_version: window of the running version; ``None``: no bound.
         min_hardware, max_hardware: window of the device's hardware number; ``None``: no bound.
+        size: bytes of the file; 0 where the index states none, or only the size that the image's header states, which
+            is not the length of a file that is wrapped or has bytes behind it.
         checksum: as in ``Artifact``.
     """
 
@@ -40,12 +41,14 @@ class ZigbeeImage:
     file_version: int
     url: str
     checksum: str
+    size: int = 0
     makers: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
     min_version: int | None = None
     max_version: int | None = None
     min_hardware: int | None = None
     max_hardware: int | None = None
+    summary: str = ""
     notes: str = ""
     notes_url: str = ""
     channel: str = "stable"
@@ -58,8 +61,6 @@ def image_type(manufacturer_code: int, kind: int) -> str:
 
 def image_releases(images: Iterable[ZigbeeImage]) -> tuple[Release, ...]:
     """Make the releases of images: one for each maker that an image names; none if it holds no firmware.
-
-    No size is stated: the one in an index is the header's, and some files are wrapped or have bytes behind them.
 
     Raises:
         BadInput: ``TOO_LARGE``: they are more than a manifest may have.
@@ -79,9 +80,7 @@ def _releases(images: Iterable[ZigbeeImage]) -> Iterator[Release]:
 def _of_image(image: ZigbeeImage) -> Iterator[Release]:
     kind = image_type(image.manufacturer_code, image.image_type)
     name = f"{kind}-{image.file_version:08x}.ota"
-    artifact = Artifact(
-        ArtifactRole.MAIN, name, image.url, _SIZE_NOT_STATED, "", ArtifactFormat.ZIGBEE_OTA, image.checksum
-    )
+    artifact = Artifact(ArtifactRole.MAIN, name, image.url, image.size, "", ArtifactFormat.ZIGBEE_OTA, image.checksum)
     # Matching does not look at the case of letters, so names that differ only there are one.
     makers = {maker.casefold(): maker for maker in image.makers} or {"": ""}
     for maker in makers.values():
@@ -99,6 +98,7 @@ def _of_image(image: ZigbeeImage) -> Iterator[Release]:
             artifacts=(artifact,),
             version_scheme=VersionScheme.INTEGER,
             channel=image.channel,
+            summary=image.summary,
             notes=image.notes,
             notes_url=image.notes_url,
         )

@@ -7,16 +7,20 @@ the ledger's (``core/manifest.py``), fit is ``core/matching.py``'s. It reads a d
 from __future__ import annotations
 
 from .base import Source
+from .esphome_manifest import EsphomeManifestSource
 from .github_releases import GithubReleasesSource
 from .shelly_index import ShellyIndexSource
 from .signed_manifest import SignedManifestSource
 from .zigbee_ota_index import ZigbeeOtaIndexSource
+from .zigpy_index import ZigpyIndexSource
 
 SOURCES: tuple[Source, ...] = (
     SignedManifestSource(),
     GithubReleasesSource(),
     ShellyIndexSource(),
     ZigbeeOtaIndexSource(),
+    ZigpyIndexSource(),
+    EsphomeManifestSource(),
 )
 """All known sources."""
 

@@ -1,17 +1,21 @@
-"""Releases on GitHub whose files are Tasmota images; Tasmota's own are a built-in public feed (design section 5.3).
+"""Releases on GitHub, of any repository; Tasmota's own are a built-in public feed (design section 5.3).
 
-GitHub's list of releases of any repository is read (GitHub REST API, "Releases"). Which device a file is for is known
-from its name alone, by Tasmota's own names (``core/chips.py``); a file of another name makes no release. The digest
-that GitHub states proves the transfer and nothing more: trust level ``digest``.
+GitHub's list of releases is read (GitHub REST API, "Releases"). It does not say for whom a file is. Where the owner
+says it (``Feed.product``), a release has the one file of the name that the owner gave. Where nobody does, Tasmota's
+names for its images are understood (``core/chips.py``). A file of another name makes no release. The digest that
+GitHub states proves the transfer and nothing more: trust level ``digest``.
 
-Left out: drafts, pre-releases, tags that are no version, and files that are not wholly there. A file without a digest
-(GitHub computes them since June 2025) is kept without one: it is shown and never installed.
+Left out: drafts, pre-releases unless the owner wants them, tags that are no version, and files that are not wholly
+there. A file without a digest (GitHub computes them since June 2025) is kept without one: it is shown and never
+installed.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import TypedDict
 
 from ..core import limits
 from ..core.chips import Build, asset_names, variant_of_asset
@@ -24,13 +28,14 @@ from ..core.model import (
     Feed,
     Manifest,
     Match,
+    Product,
     Release,
     Trust,
     VersionScheme,
 )
 from ..core.signing import VerifiedBytes
 from ..core.untrusted import Object, read_objects
-from ..core.version import Order, compare
+from ..core.version import Order, compare, scheme_of
 from .base import FeedRequest
 
 MANUFACTURER = "Tasmota"
@@ -46,10 +51,22 @@ TASMOTA_FEED = Feed(
 """Tasmota's releases, active as soon as there is a Tasmota device."""
 
 _TAG = re.compile(r"v?(?P<version>[0-9]+(\.[0-9]+){1,3})")
+# Of other makers, words may stand before a number and behind it: "release-1.2.0", "v2.0.0-beta.1".
+_ANY_TAG = re.compile(
+    r"(?:[A-Za-z][A-Za-z0-9]*[-_/])?v?(?P<version>[0-9]+(?:\.[0-9]+){1,3}(?:-[0-9A-Za-z.-]+)?)", re.ASCII
+)
+_FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}", re.ASCII)
 # The last step of Tasmota's migration path before the current release (Tasmota documentation, "Upgrading").
 _LAST_STEP = "9.1.0"
 _DIGEST = "sha256:"
 _MAX_RELEASES = 100
+
+
+class _Words(TypedDict):
+    published: datetime | None
+    summary: str
+    notes: str
+    notes_url: str
 
 
 class GithubReleasesSource:
@@ -77,20 +94,57 @@ class GithubReleasesSource:
             BadInput: with the path of the fault.
         """
         items = read_objects(data.payload, max_items=_MAX_RELEASES, max_bytes=limits.MAX_INDEX_BYTES)
+        product = feed.product
+        found = [_tasmota(item) if product is None else _of_product(item, product) for item in items]
         return Manifest(
             feed_id=feed.id,
-            vendor=feed.vendor or MANUFACTURER,
+            vendor=feed.vendor or (product.manufacturer if product else MANUFACTURER),
             trust=data.trust,
             digest=data.sha256,
             key_id=data.key_id,
-            releases=tuple(release for item in items for release in _releases(item)),
+            releases=tuple(release for releases in found for release in releases),
         )
 
 
-def _releases(item: Object) -> Iterator[Release]:
+def _of_product(item: Object, product: Product) -> Iterator[Release]:
+    """Make a release of the one file that the owner named, if it is there."""
+    name = item.text("tag_name")
+    tag = _ANY_TAG.fullmatch(name)
+    assets = _assets(item)
+    if tag is None or _is_kept_back(item, prereleases=product.prereleases):
+        return
+    wanted = product.file.replace("{version}", tag["version"]).replace("{tag}", name)
+    if wanted not in assets or not _FILE_NAME.fullmatch(wanted):
+        return
+    yield Release(
+        match=Match(
+            product.manufacturer,
+            (product.model,),
+            (product.hardware,) if product.hardware else (),
+            product.variant,
+        ),
+        version=tag["version"],
+        artifacts=(_artifact(ArtifactRole.MAIN, wanted, assets[wanted], _format(wanted)),),
+        version_scheme=scheme_of(tag["version"]),
+        **_words(item),
+    )
+
+
+def _is_kept_back(item: Object, *, prereleases: bool) -> bool:
+    early = item.flag("prerelease", default=False)
+    return item.flag("draft", default=False) or (early and not prereleases)
+
+
+def _format(name: str) -> ArtifactFormat:
+    """Tell the container by the ending of a name; what is not known is checked by its digest alone."""
+    endings = {".ota": ArtifactFormat.ZIGBEE_OTA, ".zigbee": ArtifactFormat.ZIGBEE_OTA}
+    return endings.get(name[name.rfind(".") :].lower(), ArtifactFormat.RAW)
+
+
+def _tasmota(item: Object) -> Iterator[Release]:
     """Make a release of each build whose image is among the files."""
     tag = _TAG.fullmatch(item.text("tag_name"))
-    if tag is None or item.flag("draft", default=False) or item.flag("prerelease", default=False):
+    if tag is None or _is_kept_back(item, prereleases=False):
         return
     assets = _assets(item)
     builds = {build for name in assets if (build := variant_of_asset(name)) is not None}
@@ -122,35 +176,45 @@ def _release(item: Object, version: str, build: Build, assets: Mapping[str, Obje
         version=version,
         artifacts=tuple(_artifacts(build, assets)),
         version_scheme=VersionScheme.DOTTED,
-        published=item.optional_time("published_at"),
-        summary=item.label("name", max_chars=limits.MAX_SUMMARY),
-        notes=item.prose("body"),
-        notes_url=item.url("html_url", ""),
+        **_words(item),
     )
+
+
+def _words(item: Object) -> _Words:
+    return {
+        "published": item.optional_time("published_at"),
+        "summary": item.label("name", max_chars=limits.MAX_SUMMARY),
+        "notes": item.prose("body"),
+        "notes_url": item.url("html_url", ""),
+    }
 
 
 def _artifacts(build: Build, assets: Mapping[str, Object]) -> Iterator[Artifact]:
     """Choose the best image and the helper with the same ending, which the device asks for by itself."""
     names = asset_names(*build)
     main = next(name for name in names.main if name in assets)
-    yield _artifact(ArtifactRole.MAIN, main, assets[main])
+    yield _artifact(ArtifactRole.MAIN, main, assets[main], _tasmota_format(main))
     for helper in names.helper:
         if helper in assets and _ending(helper) == _ending(main):
-            yield _artifact(ArtifactRole.HELPER, helper, assets[helper])
+            yield _artifact(ArtifactRole.HELPER, helper, assets[helper], _tasmota_format(helper))
 
 
 def _ending(name: str) -> str:
     return name.partition(".")[2]
 
 
-def _artifact(role: ArtifactRole, name: str, asset: Object) -> Artifact:
+def _tasmota_format(name: str) -> ArtifactFormat:
+    return ArtifactFormat.ESP_GZIP if name.endswith(".gz") else ArtifactFormat.ESP
+
+
+def _artifact(role: ArtifactRole, name: str, asset: Object, kind: ArtifactFormat) -> Artifact:
     return Artifact(
         role=role,
         name=name,
         url=asset.url("browser_download_url"),
         size=asset.integer("size", 1, limits.MAX_ARTIFACT_BYTES),
         sha256=_sha256(asset),
-        format=ArtifactFormat.ESP_GZIP if name.endswith(".gz") else ArtifactFormat.ESP,
+        format=kind,
     )
 
 

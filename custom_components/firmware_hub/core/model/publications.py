@@ -182,6 +182,24 @@ class Manifest:
 
 
 @dataclass(frozen=True, slots=True)
+class Product:
+    """For whom the files of a feed are, in the owner's words, where its format does not say.
+
+    Attributes:
+        manufacturer, model, hardware, variant: as the devices report them; hardware ``*``: whatever they report.
+        file: name of the file in each release; ``{version}`` and ``{tag}`` stand for the release's own.
+        prereleases: whether what its maker calls a pre-release is wanted as well.
+    """
+
+    manufacturer: str
+    model: str
+    hardware: str = ""
+    variant: str = ""
+    file: str = ""
+    prereleases: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Feed:
     """Where a vendor publishes: address, format, trust.
 
@@ -190,6 +208,8 @@ class Feed:
         keys: pinned public keys as JWK JSON texts; empty below trust level ``signed``.
         dialect: built-in public feeds are fetched only while a device of this dialect exists; empty: always.
         model: the only model that it is about, made by ``feeds.feed_for``; then such a device must exist.
+        product: what the owner says of it, for formats that do not say for whom their files are.
+        root: trusted root metadata (JSON) of a TUF repository; empty for all others.
     """
 
     id: str
@@ -202,6 +222,8 @@ class Feed:
     dialect: str = ""
     enabled: bool = True
     model: str = ""
+    product: Product | None = None
+    root: str = ""
 
 
 @dataclass(frozen=True, slots=True)
