@@ -213,7 +213,7 @@ class Script:
             assert Window(self.settings).current(self.now) is not None, "outside the window"
             assert effect.not_after is not None, "it may be late"
         over = self._last_sent.get(effect.device_id)
-        assert over is None or self.now > over, "an earlier command may still be at work"
+        assert over is None or self.now >= over, "an earlier command may still be at work"
         assert written.command_deadline is not None
         self._last_sent[effect.device_id] = written.command_deadline
 

@@ -44,6 +44,7 @@ from .turn import Turn
 from .verdicts import Verdicts, event_values
 
 _ENDS_BY_WORD = frozenset({Reason.DEVICE_SILENT, Reason.DEVICE_ASLEEP, Reason.DEVICE_OFFLINE, Reason.NO_SETTINGS_KNOWN})
+_OUTLIVE_A_VERDICT = ("command_deadline", "settle_until")
 _OF_THE_WINDOW = frozenset({Reason.WAITS_FOR_WINDOW, Reason.DOES_NOT_FIT_WINDOW})
 
 
@@ -114,9 +115,14 @@ class Installer:
         """
         for install in list(self.current.values()):
             self.happen(install, TimeJumped(by), turn)
+        matters = min(turn.now, turn.now - by)
         for device_id, install in self.last.items():
-            if install.command_deadline is not None:
-                self.last[device_id] = replace(install, command_deadline=install.command_deadline + by)
+            times = {name: getattr(install, name) for name in _OUTLIVE_A_VERDICT}
+            moved = {name: at + by for name, at in times.items() if at is not None and at > matters}
+            if moved:
+                self.last[device_id] = replace(install, **moved)
+                self._agenda.set("pilot", install.id, self.last[device_id].settle_until)
+                turn.save_install(self.last[device_id])
 
     # --- what people want --------------------------------------------------------------------------------------------
 
@@ -282,7 +288,7 @@ class Installer:
             self.cancel(install, InstallState.CANCELED, Reason.OFFER_MOVED, turn)
         elif answer is not None:
             self.happen(install, Hold(answer.reason, answer.values, answer.ask_again), turn)
-        elif install.command_deadline is not None and report <= install.command_deadline:
+        elif install.command_deadline is not None and report < install.command_deadline:
             return False
         else:
             self.lending.borrow(device.id, self._capabilities[device.dialect].borrows, turn)
