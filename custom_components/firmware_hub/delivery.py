@@ -5,9 +5,10 @@ from pathlib import Path
 from typing import Final
 
 from .artifact_server import ArtifactServer
+from .core.artifact_check import LOOKED_INTO, check_artifact
 from .core.errors import OutsideFailed, Reason
-from .core.model import Artifact
-from .download import Downloader
+from .core.model import Artifact, Device, Install
+from .download import Downloader, RunBlocking
 
 MANIFEST_NAME: Final = "manifest.jws"
 """File name of the signed manifest beside the artifacts, for a device that has a root of trust of its own."""
@@ -16,23 +17,27 @@ MANIFEST_NAME: Final = "manifest.jws"
 class Delivery:
     """The way of an artifact from its vendor to the device; it is held in the cache for as long as its install runs."""
 
-    def __init__(self, downloader: Downloader, server: ArtifactServer) -> None:
+    def __init__(self, downloader: Downloader, server: ArtifactServer, run_blocking: RunBlocking) -> None:
         self._downloader = downloader
         self._server = server
+        self._blocking = run_blocking
         self._files: dict[str, dict[str, Path]] = {}
 
-    async def async_bring(self, install_id: str, artifacts: Iterable[Artifact], feed_url: str) -> None:
-        """Fetch and verify, or find in the cache. Raises Refused or OutsideFailed."""
-        paths = self._files.setdefault(install_id, {})
+    async def async_bring(self, install: Install, device: Device, artifacts: Iterable[Artifact], feed_url: str) -> None:
+        """Fetch and verify, or find in the cache. Raises BadInput, Refused or OutsideFailed."""
+        paths = self._files.setdefault(install.id, {})
         for artifact in artifacts:
-            paths[artifact.sha256] = await self._downloader.async_artifact(artifact, install_id, origin=feed_url)
+            path = await self._downloader.async_artifact(artifact, install.id, origin=feed_url)
+            if artifact.format in LOOKED_INTO:
+                await self._blocking(_check, path, artifact, install, device)
+            paths[artifact.pin] = path
 
     async def async_serve(self, install_id: str, names: Mapping[str, Artifact], manifest: bytes) -> Mapping[str, str]:
         """Serve what was brought under these names; return the address of each. Raises OutsideFailed."""
         paths = self._files.get(install_id, {})
-        if any(artifact.sha256 not in paths for artifact in names.values()):
+        if any(artifact.pin not in paths for artifact in names.values()):
             raise OutsideFailed(Reason.UNREACHABLE, "the artifacts are not in the cache")
-        files = {name: paths[artifact.sha256] for name, artifact in names.items()}
+        files = {name: paths[artifact.pin] for name, artifact in names.items()}
         if manifest:
             files[MANIFEST_NAME] = await self._downloader.async_keep(manifest, install_id)
         return await self._server.async_serve(install_id, files)
@@ -42,3 +47,11 @@ class Delivery:
         await self._server.async_stop_serving(install_id)
         self._downloader.release(install_id)
         self._files.pop(install_id, None)
+
+
+def _check(path: Path, artifact: Artifact, install: Install, device: Device) -> None:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise OutsideFailed(Reason.DISK_FAILED, str(error)) from error
+    check_artifact(data, artifact, install.offer.release, device)

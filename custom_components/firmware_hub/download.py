@@ -31,6 +31,7 @@ _PIECE: Final = 1 << 20  # bytes that are handed to the disk at a time
 _FIRST_LOOK: Final = 512  # bytes that show whether this is a web page
 _MAX_ETAG: Final = 256  # characters
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_CHECKSUM: Final = re.compile(r"sha512:[0-9a-f]{128}|sha3-256:[0-9a-f]{64}")
 
 
 class RunBlocking(Protocol):
@@ -76,6 +77,7 @@ class Downloader:
         self._timeouts = timeouts
         self._held: dict[str, set[str]] = {}
         self._turns: dict[str, _Turn] = {}
+        self._found: dict[str, str] = {}
         self._looking = asyncio.Lock()
 
     async def async_fetch(self, request: FeedRequest, *, etag: str = "") -> Fetched:
@@ -104,17 +106,18 @@ class Downloader:
         """Return the artifact's verified file, from the cache or from its address; its name is its SHA-256.
 
         It stays in the cache until `release(holder)`. `origin` is the address of the feed that names it: a public feed
-        may not point into the local network.
+        may not point into the local network. Where the feed states no size, only the bound on all artifacts holds.
         Raises OutsideFailed; Refused: NO_DIGEST, TOO_LARGE, SIZE_MISMATCH, DIGEST_MISMATCH.
         """
-        if not _SHA256.fullmatch(artifact.sha256):
+        if not (_SHA256.fullmatch(artifact.sha256) or (not artifact.sha256 and _CHECKSUM.fullmatch(artifact.checksum))):
             raise Refused(Reason.NO_DIGEST, artifact.name)
         if artifact.size > limits.MAX_ARTIFACT_BYTES:
             raise Refused(Reason.TOO_LARGE, f"{artifact.size} bytes")
-        if holder:
-            self._held.setdefault(holder, set()).add(artifact.sha256)
-        async with self._alone(artifact.sha256):
-            return await self._disk(self._find(artifact)) or await self._download(artifact, origin)
+        name = artifact.sha256 or self._found.get(artifact.checksum, "")
+        self._hold(holder, name)
+        async with self._alone(artifact.pin):
+            found = await self._disk(self._find(artifact, name)) if name else None
+            return found or await self._download(artifact, holder, origin)
 
     async def async_keep(self, data: bytes, holder: str) -> Path:
         """Put bytes that are at hand beside the artifacts, until `release(holder)`. Raises OutsideFailed."""
@@ -125,10 +128,14 @@ class Downloader:
         """Let the cache remove what this holder kept."""
         self._held.pop(holder, None)
 
+    def _hold(self, holder: str, sha256: str) -> None:
+        if holder and sha256:
+            self._held.setdefault(holder, set()).add(sha256)
+
     @asynccontextmanager
-    async def _alone(self, sha256: str) -> AsyncIterator[None]:
+    async def _alone(self, pin: str) -> AsyncIterator[None]:
         """Fetch one digest once: whoever wants it meanwhile waits and finds it in the cache."""
-        turn = self._turns.setdefault(sha256, _Turn())
+        turn = self._turns.setdefault(pin, _Turn())
         turn.users += 1
         try:
             async with turn.lock:
@@ -136,27 +143,30 @@ class Downloader:
         finally:
             turn.users -= 1
             if not turn.users:
-                del self._turns[sha256]
+                del self._turns[pin]
 
-    async def _find(self, artifact: Artifact) -> Path | None:
+    async def _find(self, artifact: Artifact, sha256: str) -> Path | None:
         async with self._looking:
-            path = await self._blocking(self._cache.find, artifact.sha256)
+            path = await self._blocking(self._cache.find, sha256)
         if path is None:
             return None
         size = (await self._blocking(path.stat)).st_size
-        if size != artifact.size:
+        if artifact.size not in {0, size}:
             raise Refused(Reason.SIZE_MISMATCH, f"{size} bytes, not {artifact.size}")
         return path
 
-    async def _download(self, artifact: Artifact, origin: str) -> Path:
-        part = await self._disk(self._blocking(self._cache.begin))
+    async def _download(self, artifact: Artifact, holder: str, origin: str) -> Path:
+        algorithm, _, other = ("", "", "") if artifact.sha256 else artifact.checksum.partition(":")
+        part = await self._disk(self._blocking(self._cache.begin, algorithm.replace("-", "_")))
         try:
             await self._fill(part, artifact, origin)
-            if part.sha256 != artifact.sha256:
-                raise Refused(Reason.DIGEST_MISMATCH, f"{part.sha256}, not {artifact.sha256}")
+            if part.sha256 != (artifact.sha256 or part.sha256) or part.other != other:
+                raise Refused(Reason.DIGEST_MISMATCH, f"{part.other or part.sha256}, not {artifact.pin}")
             path = await self._disk(self._blocking(self._cache.keep, part))
         finally:
             await self._disk(self._blocking(part.discard))
+        self._found[artifact.pin] = path.name
+        self._hold(holder, path.name)
         await self._disk(self._shrink())
         return path
 
@@ -177,16 +187,17 @@ class Downloader:
             async for some in _looked_at(response, artifact):
                 piece += some
                 received += len(some)
-                if received > artifact.size:
-                    raise Refused(Reason.SIZE_MISMATCH, f"more than {artifact.size} bytes")
+                _check_length(received, artifact)
                 if len(piece) >= _PIECE or received == artifact.size:
                     writing, piece = await self._write(part, piece, writing), bytearray()
+            if piece:
+                writing = await self._write(part, piece, writing)
         finally:
             if writing is not None:
                 await asyncio.wait([writing])
         if writing is not None:
             writing.result()
-        if received != artifact.size:
+        if artifact.size not in {0, received}:
             raise Refused(Reason.SIZE_MISMATCH, f"{received} bytes, not {artifact.size}")
 
     async def _write(self, part: Part, piece: bytearray, writing: asyncio.Future[None] | None) -> asyncio.Future[None]:
@@ -226,7 +237,9 @@ async def _bounded(response: aiohttp.ClientResponse, bound: int) -> bytes:
 
 async def _looked_at(response: aiohttp.ClientResponse, artifact: Artifact) -> AsyncIterator[bytes]:
     """Pass the body on, once its start and its length are what an artifact may have."""
-    wrong_length = response.content_length not in {None, artifact.size}
+    wrong_length = artifact.size != 0 and response.content_length not in {None, artifact.size}
+    if not artifact.size:
+        _check_length(response.content_length or 0, artifact)
     start = b""
     try:
         async for some in response.content.iter_any():
@@ -244,6 +257,12 @@ async def _looked_at(response: aiohttp.ClientResponse, artifact: Artifact) -> As
     if len(start) < _FIRST_LOOK:
         _check_start(start, response.content_length if wrong_length else None, artifact)
         yield start
+
+
+def _check_length(received: int, artifact: Artifact) -> None:
+    if received > (artifact.size or limits.MAX_ARTIFACT_BYTES):
+        reason = Reason.SIZE_MISMATCH if artifact.size else Reason.TOO_LARGE
+        raise Refused(reason, f"more than {artifact.size or limits.MAX_ARTIFACT_BYTES} bytes")
 
 
 def _check_start(start: bytes, wrong_length: int | None, artifact: Artifact) -> None:

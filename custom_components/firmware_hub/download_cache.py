@@ -20,12 +20,13 @@ _PART_LIFETIME: Final = 3_600  # seconds; longer than any download may take
 
 
 class Part:
-    """A file on its way into the cache: hashed while it is written."""
+    """A file on its way into the cache: hashed while it is written, by a second algorithm as well if that is wanted."""
 
-    def __init__(self, path: Path, file: BinaryIO) -> None:
+    def __init__(self, path: Path, file: BinaryIO, algorithm: str = "") -> None:
         self.path = path
         self._file = file
         self._hash = hashlib.sha256()
+        self._other = hashlib.new(algorithm) if algorithm else None
         # A download that is called off discards the file while its last piece may still be on its way.
         self._lock = threading.Lock()
 
@@ -34,6 +35,11 @@ class Part:
         """The digest of all that was added so far."""
         return self._hash.hexdigest()
 
+    @property
+    def other(self) -> str:
+        """The digest by the second algorithm; empty if there is none."""
+        return self._other.hexdigest() if self._other is not None else ""
+
     def add(self, piece: bytes | bytearray) -> None:
         """Write and hash one more piece."""
         with self._lock:
@@ -41,6 +47,8 @@ class Part:
             while rest:
                 rest = rest[self._file.write(rest) :]
             self._hash.update(piece)
+            if self._other is not None:
+                self._other.update(piece)
 
     def discard(self) -> None:
         """Leave nothing behind."""
@@ -77,12 +85,12 @@ class ArtifactCache:
         os.utime(path)
         return path
 
-    def begin(self) -> Part:
-        """Begin a new file."""
+    def begin(self, algorithm: str = "") -> Part:
+        """Begin a new file, hashed by a second algorithm as well if one is named."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = self._folder / f"{secrets.token_hex(8)}{_PART}"
         # Unbuffered: the pieces are large.
-        return Part(path, path.open("xb", buffering=0))
+        return Part(path, path.open("xb", buffering=0), algorithm)
 
     def keep(self, part: Part) -> Path:
         """Take a finished file into the cache."""

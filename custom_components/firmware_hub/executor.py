@@ -64,7 +64,7 @@ class Executor:
         self._queue: asyncio.Queue[_Batch] = asyncio.Queue()
         self._store_failed = False
         self.feed_reader = FeedReader(hass, hub.feeds, outside.downloader, report)
-        delivery = Delivery(outside.downloader, outside.server)
+        delivery = Delivery(outside.downloader, outside.server, hass.async_add_executor_job)
         self._orders = orders = Orders(hub, outside.transport, delivery, self.feed_reader.raw, report)
         self._handlers: dict[type[e.Effect], Callable[[Any], Coroutine[Any, Any, None]]] = {
             e.QueryDevice: orders.async_query,

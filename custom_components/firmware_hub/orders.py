@@ -124,10 +124,11 @@ class Orders:
     async def async_fetch(self, effect: e.FetchArtifacts) -> None:
         """Bring the artifacts of an install into the cache."""
         install = self._hub.installer.find(effect.install_id)
-        if install is None:
+        device = self._hub.get(install.device_id) if install is not None else None
+        if install is None or device is None:
             return
         try:
-            await self._async_bring(install, effect.artifacts)
+            await self._async_bring(install, device, effect.artifacts)
         except HubError as refused:
             self._report(i.ArtifactsFailed(effect.install_id, refused.reason, refused.detail))
         else:
@@ -136,7 +137,7 @@ class Orders:
     async def async_serve_again(self, effect: e.ServeAgain) -> None:
         """Serve what a device may still be fetching since before a restart."""
         install, device = self._current(effect.install_id, effect.device_id)
-        await self._async_bring(install, install.offer.release.artifacts)
+        await self._async_bring(install, device, install.offer.release.artifacts)
         await self._async_serve(install, device)
 
     async def async_stop_serving(self, effect: e.StopServing) -> None:
@@ -149,9 +150,9 @@ class Orders:
             raise OutsideFailed(Reason.UNKNOWN_INSTALL, install_id)
         return install, device
 
-    async def _async_bring(self, install: Install, artifacts: Iterable[Artifact]) -> None:
+    async def _async_bring(self, install: Install, device: Device, artifacts: Iterable[Artifact]) -> None:
         state = self._hub.feeds.states.get(install.offer.feed_id)
-        await self._delivery.async_bring(install.id, artifacts, state.feed.url if state is not None else "")
+        await self._delivery.async_bring(install, device, artifacts, state.feed.url if state is not None else "")
 
     async def _async_serve(self, install: Install, device: Device) -> Mapping[str, str]:
         manifest = self._raw_manifest(install.offer.feed_id) if install.offer.trust is Trust.SIGNED else b""

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
@@ -10,6 +11,7 @@ import pytest
 
 from custom_components.firmware_hub.core import limits
 from custom_components.firmware_hub.core.errors import HubError, Reason, Refused
+from custom_components.firmware_hub.core.model import Artifact
 from custom_components.firmware_hub.download import Downloader
 from custom_components.firmware_hub.download_route import Timeouts
 from tests.store.child import SMALL_DISK, run_child
@@ -295,3 +297,59 @@ async def test_a_refused_write_is_a_failed_disk(folder: Path) -> None:
     limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, -1))\n"
     found = await asyncio.to_thread(run_child, f"{_FULL_DISK}{limit}asyncio.run(main())", folder)
     assert found == ["ok", "disk_failed", "disk_failed", "disk_failed", "1"]
+
+
+# --- where the feed states less --------------------------------------------------------------------------------------
+
+
+def _checked(url: str, algorithm: str = "sha512", content: bytes = IMAGE) -> Artifact:
+    digits = hashlib.new(algorithm.replace("-", "_"), content).hexdigest()
+    return replace(artifact(url, size=0, sha256=""), checksum=f"{algorithm}:{digits}")
+
+
+@pytest.mark.parametrize("length", [len(IMAGE), None])
+async def test_a_size_that_is_not_stated_is_not_asked_for(
+    downloader: Downloader, vendor: Vendor, length: int | None
+) -> None:
+    vendor.answers["/plug.bin"] = answer("200 OK", IMAGE, content_length=length)
+    path = await downloader.async_artifact(artifact(vendor.url(), size=0))
+    assert path.read_bytes() == IMAGE
+    assert await downloader.async_artifact(artifact(vendor.url(), size=0)) == path
+    assert len(vendor.requests) == 1
+
+
+@pytest.mark.parametrize("length", [len(IMAGE), None])
+async def test_a_size_that_is_not_stated_is_bounded(
+    downloader: Downloader, vendor: Vendor, length: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limits, "MAX_ARTIFACT_BYTES", len(IMAGE) - 1)
+    vendor.answers["/plug.bin"] = answer("200 OK", IMAGE, content_length=length)
+    assert (await _failed(downloader, vendor.url(), size=0)).reason is Reason.TOO_LARGE
+
+
+@pytest.mark.parametrize("algorithm", ["sha512", "sha3-256"])
+async def test_another_digest_than_sha256_is_as_good(downloader: Downloader, vendor: Vendor, algorithm: str) -> None:
+    vendor.answers["/plug.bin"] = answer("200 OK", IMAGE)
+    path = await downloader.async_artifact(_checked(vendor.url(), algorithm), "install")
+    assert path.name == hashlib.sha256(IMAGE).hexdigest()
+    assert await downloader.async_artifact(_checked(vendor.url(), algorithm), "install") == path
+    assert len(vendor.requests) == 1
+    assert downloader._held == {"install": {path.name}}
+
+
+async def test_other_bytes_than_those_of_the_digest_are_refused(
+    downloader: Downloader, vendor: Vendor, folder: Path
+) -> None:
+    vendor.answers["/plug.bin"] = answer("200 OK", IMAGE)
+    with pytest.raises(Refused) as caught:
+        await downloader.async_artifact(_checked(vendor.url(), content=b"other"))
+    assert caught.value.reason is Reason.DIGEST_MISMATCH
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("checksum", ["md5:" + "0" * 32, "sha512:" + "0" * 127, "sha512:" + "G" * 128, "sha512"])
+async def test_a_digest_that_is_none_is_refused(downloader: Downloader, vendor: Vendor, checksum: str) -> None:
+    with pytest.raises(Refused) as caught:
+        await downloader.async_artifact(replace(artifact(vendor.url(), sha256=""), checksum=checksum))
+    assert caught.value.reason is Reason.NO_DIGEST
+    assert vendor.requests == []

@@ -1,0 +1,50 @@
+"""What is looked at in a file before a device gets it, beyond the digest that its feed states.
+
+A digest says that the bytes are those that were published; that they were published for this device is what the file
+itself says. Where its format says so, the two are compared (invariant 4): Shelly's packages name their app, and Zigbee
+images name maker, type and version. Zigbee2MQTT sends whatever it is given by address (dialects.md 1.11), so for those
+nobody else looks.
+"""
+
+from __future__ import annotations
+
+from .model import Artifact, ArtifactFormat, Device, Release, VersionScheme
+from .shelly_zip import check_package
+from .version import Order, compare
+from .zigbee_ota import Expected, check as check_image, read_header
+
+LOOKED_INTO = frozenset({ArtifactFormat.SHELLY_ZIP, ArtifactFormat.ZIGBEE_OTA})
+"""Formats that say for whom they are."""
+
+_CODE_DIGITS = 4
+
+
+def check_artifact(data: bytes, artifact: Artifact, release: Release, device: Device) -> None:
+    """Decide whether a file may be served to a device. CPU heavy; memory is bounded.
+
+    Raises:
+        BadInput, Refused: as ``shelly_zip.check_package`` and ``zigbee_ota.check``.
+    """
+    if artifact.format is ArtifactFormat.SHELLY_ZIP:
+        check_package(data, app=device.model, version=release.version)
+    elif artifact.format is ArtifactFormat.ZIGBEE_OTA:
+        check_image(data, _expected(data, artifact, release, device))
+
+
+def _expected(data: bytes, artifact: Artifact, release: Release, device: Device) -> Expected:
+    code, kind = release.match.image_type[:_CODE_DIGITS], release.match.image_type[-_CODE_DIGITS:]
+    whole = release.version_scheme is VersionScheme.INTEGER
+    return Expected(
+        manufacturer_code=int(code, 16) if code else None,
+        image_type=int(kind, 16) if kind else None,
+        file_version=_number(release.version) if whole else None,
+        installed=_number(device.version) if whole else None,
+        downgrade=compare(release.version, device.version, release.version_scheme) is Order.OLDER,
+        # Whoever asked the device for its hardware found this very file for it.
+        hardware=read_header(data).min_hardware if device.image == artifact.url else _number(device.hardware),
+        ieee=device.id.removeprefix("ieee:"),
+    )
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isascii() and text.isdecimal() else None
