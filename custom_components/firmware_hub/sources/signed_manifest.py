@@ -15,25 +15,19 @@ from ..core.model import (
     Artifact,
     ArtifactFormat,
     ArtifactRole,
-    Delivery,
     Feed,
     Manifest,
-    Match,
-    Recovery,
     Release,
     Revoked,
     Support,
     Trust,
-    VersionScheme,
 )
 from ..core.signing import VerifiedBytes, read_keys
 from ..core.untrusted import Object, read_object
-from .base import FeedRequest
+from .base import MAX_COUNT, FeedRequest, read_release
 
 SPEC = "firmware-manifest/1"
-_MATCH_KEYS = frozenset({"manufacturer", "model", "hardware", "variant", "min_version", "max_version"})
 _FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*")
-_MAX_COUNT = 2**63 - 1
 
 
 class SignedManifestSource:
@@ -75,7 +69,7 @@ class SignedManifestSource:
             trust=data.trust,
             digest=data.sha256,
             key_id=data.key_id,
-            sequence=document.integer("sequence", 0, _MAX_COUNT),
+            sequence=document.integer("sequence", 0, MAX_COUNT),
             issued=issued,
             expires=expires,
             next_keys=_next_keys(document),
@@ -101,53 +95,7 @@ def _keys(text: str, path: str) -> tuple[str, ...]:
 
 
 def _release(item: Object) -> Release:
-    recovery = item.optional_object("recovery")
-    return Release(
-        match=_match(item.object("match")),
-        version=item.text("version"),
-        artifacts=_artifacts(item),
-        version_scheme=item.choice("version_scheme", VersionScheme, VersionScheme.SEMVER),
-        counter=item.optional_integer("counter", 0, _MAX_COUNT),
-        channel=item.text("channel", "stable"),
-        published=item.optional_time("published"),
-        kind=item.text("kind", ""),
-        severity=item.text("severity", ""),
-        cves=item.texts("cves"),
-        summary=item.label("summary", max_chars=limits.MAX_SUMMARY),
-        notes=item.prose("notes"),
-        notes_url=item.url("notes_url", ""),
-        delivery=item.choice("delivery", Delivery, Delivery.OTA),
-        revertible=item.flag("revertible", default=False),
-        rollback_to=item.texts("rollback_to"),
-        dual_bank=item.flag("dual_bank", default=False),
-        regulated=item.flag("regulated", default=False),
-        install_minutes=item.optional_integer("install_minutes", 1, limits.MAX_INSTALL_MINUTES),
-        min_battery_percent=item.optional_integer("min_battery_percent", 0, 100),
-        recovery=Recovery() if recovery is None else Recovery(recovery.prose("notes"), recovery.url("url", "")),
-    )
-
-
-def _match(item: Object) -> Match:
-    item.only(_MATCH_KEYS, Reason.UNKNOWN_MATCH_KEY)
-    return Match(
-        manufacturer=item.text("manufacturer"),
-        model=_some(item, "model"),
-        hardware=_some(item, "hardware") if "hardware" in item else (),
-        variant=_stated(item, "variant"),
-        min_version=_stated(item, "min_version"),
-        max_version=_stated(item, "max_version"),
-    )
-
-
-def _some(item: Object, key: str) -> tuple[str, ...]:
-    texts = item.texts(key, max_items=limits.MAX_MODELS)
-    if not texts:
-        raise BadInput(Reason.MALFORMED, "empty", path=item.at(key))
-    return texts
-
-
-def _stated(item: Object, key: str) -> str:
-    return item.text(key) if key in item else ""
+    return read_release(item, _artifacts(item))
 
 
 def _artifacts(item: Object) -> tuple[Artifact, ...]:
