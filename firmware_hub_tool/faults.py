@@ -23,6 +23,7 @@ class Code(StrEnum):
     """Reasons of the tool's own; a manifest or an image is refused with the hub's (``core.errors.Reason``)."""
 
     # what was given makes no sense
+    USAGE = "usage"
     FILE_NOT_FOUND = "file_not_found"
     TOO_LARGE = "too_large"
     NO_PRIVATE_KEY = "no_private_key"

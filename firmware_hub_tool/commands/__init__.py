@@ -7,7 +7,7 @@ from typing import Protocol
 
 from ..faults import Exit
 from ..report import Report
-from . import inspect, keygen, revoke, rotate, sign, verify
+from . import inspect, keygen, revoke, rotate, sign, try_device, verify
 
 
 class Command(Protocol):
@@ -25,5 +25,5 @@ class Command(Protocol):
         ...
 
 
-COMMANDS: tuple[Command, ...] = (keygen, sign, verify, inspect, rotate, revoke)
+COMMANDS: tuple[Command, ...] = (keygen, sign, verify, inspect, rotate, revoke, try_device)
 """In the order in which ``--help`` lists them."""
