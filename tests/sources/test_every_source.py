@@ -25,7 +25,16 @@ DEFECTIVE = sorted((HERE / "hostile").glob("*/*"))
 FIXTURES = sorted(path for path in (HERE / "fixtures").rglob("*") if path.is_file())
 SCHEMAS = {"signed_manifest": "firmware-manifest-1"}
 """Where a schema has another name than its source."""
-BEYOND_SCHEMAS = {"address_with_a_password", "empty_file", "one_name_twice"}
+BEYOND_SCHEMAS = {
+    "address_with_a_password",
+    "empty_file",
+    "expires_on_no_day",
+    "helper_of_the_same_name",
+    "helper_that_is_not_there",
+    "maker_of_another_folder",
+    "one_name_twice",
+    "one_path_twice",
+}
 """Defects that a schema cannot say."""
 EXAMPLES = int(os.environ.get("FIRMWARE_HUB_HOSTILE_EXAMPLES", "150"))
 """Hostile documents of each kind and source: a few at every run, as many as one likes by hand."""
@@ -65,6 +74,7 @@ def test_a_source_is_its_modules_name(source: Source) -> None:
 def test_only_a_signed_format_is_trusted_as_signed() -> None:
     assert {source.name: source.trust for source in SOURCES} == {
         "signed_manifest": Trust.SIGNED,
+        "tuf_repository": Trust.SIGNED,
         "github_releases": Trust.DIGEST,
         "shelly_index": Trust.DIGEST,
         "zigbee_ota_index": Trust.DIGEST,

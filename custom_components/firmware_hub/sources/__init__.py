@@ -11,11 +11,13 @@ from .esphome_manifest import EsphomeManifestSource
 from .github_releases import GithubReleasesSource
 from .shelly_index import ShellyIndexSource
 from .signed_manifest import SignedManifestSource
+from .tuf_repository import TufRepositorySource
 from .zigbee_ota_index import ZigbeeOtaIndexSource
 from .zigpy_index import ZigpyIndexSource
 
 SOURCES: tuple[Source, ...] = (
     SignedManifestSource(),
+    TufRepositorySource(),
     GithubReleasesSource(),
     ShellyIndexSource(),
     ZigbeeOtaIndexSource(),
