@@ -362,6 +362,14 @@ def test_a_device_that_came_back_as_something_else_has_failed(says: dict[str, st
     assert script.install.reason_values == expected
 
 
+@pytest.mark.parametrize("version", ["", None])
+def test_a_word_without_a_version_is_no_sign_of_any(version: str | None) -> None:
+    script = Script().commanded()
+    script.stage(Stage.RESTARTED)
+    script.report(version)
+    assert script.state() is S.REBOOTING
+
+
 def test_a_device_that_restarted_and_speaks_elsewhere_lost_its_settings() -> None:
     script = Script().commanded()
     script.stage(Stage.RESTARTED)

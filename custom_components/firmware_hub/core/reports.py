@@ -46,6 +46,7 @@ class Reports:
     ) -> None:
         """Listen to these devices; ``wake_feeds`` is told of each device of another kind, and whether it is new."""
         self.refused_messages: dict[str, int] = {}
+        self._claimed: set[str] = set()
         self._fleet = fleet
         self._installer = installer
         self._agenda = agenda
@@ -66,7 +67,7 @@ class Reports:
         except Refused as refused:
             self._flooded(refused, turn)
             return
-        named = item.facts.version is not None and not item.retained
+        named = bool(item.facts.version) and not item.retained
         if named:
             self._fleet.saw(item.device_id, turn.now)
         if merge.changed:
@@ -87,7 +88,8 @@ class Reports:
         """
         native = not self._capabilities[item.dialect].generic
         if not (native and self._capabilities[known.dialect].generic) or known.id in self._installer.current:
-            if self.refused_messages.get(item.dialect, 0) == 0:
+            if item.dialect not in self._claimed:
+                self._claimed.add(item.dialect)
                 turn.audit("identity_claimed", known.id, by=item.dialect, known_as=known.dialect)
             self.refused_messages[item.dialect] = self.refused_messages.get(item.dialect, 0) + 1
             return False
