@@ -30,9 +30,11 @@ from .const import (
 from .core.model import Feed, Trust
 from .core.settings import Settings
 from .sources.github_releases import TASMOTA_FEED
+from .sources.shelly_index import SHELLY_FEED, SHELLY_GEN1_FEED
 from .sources.signed_manifest import SignedManifestSource
+from .sources.zigbee_ota_index import ZIGBEE_OTA_FEED
 
-BUILT_IN_FEEDS: Final = (TASMOTA_FEED,)
+BUILT_IN_FEEDS: Final = (TASMOTA_FEED, SHELLY_FEED, SHELLY_GEN1_FEED, ZIGBEE_OTA_FEED)
 """Public sources that work without set-up (design section 5.3)."""
 
 DEFAULTS: Final = Settings()

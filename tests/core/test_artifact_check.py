@@ -29,7 +29,8 @@ def lamp(**changes: Any) -> Device:
 
 def image(version: str = "2", image_type: str = "117c-2101", **changes: Any) -> Release:
     match = Match("IKEA", ("bulb",), image_type=image_type)
-    return release(version=version, **{"version_scheme": VersionScheme.INTEGER, "match": match} | changes)
+    values: dict[str, Any] = {"version_scheme": VersionScheme.INTEGER, "match": match}
+    return release(version=version, **values | changes)
 
 
 def refusal(data: bytes, found: Artifact, offered: Release, target: Device) -> Reason | None:

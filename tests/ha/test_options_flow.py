@@ -38,7 +38,7 @@ async def test_the_answers_become_settings_and_feeds(home: Home) -> None:
     assert settings.weekdays == {0, 6}
     assert settings.parallel_installs == 7
     assert settings.pilot_settle == timedelta(minutes=30)
-    tasmota, acme = feeds_from_entry(home.entry)
+    tasmota, *_others, acme = feeds_from_entry(home.entry)
     assert (tasmota.enabled, tasmota.url) == (False, NOWHERE)
     assert (acme.id, acme.title, acme.vendor) == ("feed1", "Acme feed", "Acme")
     assert serving_address(home.entry) == ("192.168.1.2", 8127)
