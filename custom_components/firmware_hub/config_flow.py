@@ -90,6 +90,8 @@ class FirmwareHubConfigFlow(ConfigFlow, domain=DOMAIN):
         await self._async_claim(TRANSPORT_HA_MQTT)
         if not discovery_info.payload:
             return self.async_abort(reason="invalid_discovery_info")
+        # Without it the card of the offer shows the domain until the texts of the integration are there.
+        self.context["title_placeholders"] = {"name": TITLE}
         return await self.async_step_confirm()
 
     async def async_step_confirm(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
