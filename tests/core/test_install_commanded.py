@@ -110,6 +110,20 @@ def test_a_second_attempt_needs_a_fresh_word_of_the_old_version() -> None:
     assert len(script.commands) == 2
 
 
+def test_a_word_from_before_the_old_time_was_over_does_not_begin_the_next_install() -> None:
+    script = Script().commanded()
+    script.stage(Stage.REJECTED)
+    script.report()
+    script.tell(RetryRequested(PLUG, "anna"))
+    script.wait(DEADLINE - 10 * SECOND)
+    script.report()
+    script.wait(11 * SECOND)
+    assert (script.state(), len(script.commands)) == (S.DOWNLOADED, 1)
+    assert QueryDevice(PLUG) in script.effects
+    script.report()
+    assert len(script.commands) == 2
+
+
 def test_a_second_attempt_waits_for_the_window_like_the_first() -> None:
     script = Script(NIGHT + 4 * HOUR + 15 * MINUTE).commanded()
     script.wait(DEADLINE)
