@@ -123,7 +123,8 @@ class Zigbee2MqttBridge(BridgeVoice):
         while others := self._tasks - {asyncio.current_task()}:
             for task in others:
                 task.cancel()
-            await asyncio.gather(*others, return_exceptions=True)
+            # Not gather, which returns at once if all have ended: what takes them off the list would never get its turn.
+            await asyncio.wait(others)
         self._running.clear()
 
     async def _die_for_a_while(self) -> None:
