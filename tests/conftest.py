@@ -39,6 +39,20 @@ else:
     import custom_components  # noqa: F401
 
 
+# These take minutes: whoever gets one of them last would work alone at the end.
+LONGEST_FIRST = ("e2e/test_demo.py", "e2e/test_killed.py", "e2e/", "night/")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest, and keep the order otherwise."""
+
+    def place(item: pytest.Item) -> int:
+        name = item.path.relative_to(ROOT / "tests").as_posix()
+        return next((rank for rank, start in enumerate(LONGEST_FIRST) if name.startswith(start)), len(LONGEST_FIRST))
+
+    items.sort(key=place)
+
+
 @pytest.fixture
 def hass_config_dir(hass_tmp_config_dir: str) -> str:
     """Every test gets a configuration folder of its own: databases of two tests never meet, not even in parallel."""
