@@ -34,6 +34,7 @@ class Reason(StrEnum):
     ROLLBACK_DETECTED = "rollback_detected"
     FREEZE_SUSPECTED = "freeze_suspected"
     EQUIVOCATION = "equivocation"
+    MIXED_METADATA = "mixed_metadata"
     DIGEST_CHANGED = "digest_changed"
     DIGEST_MISMATCH = "digest_mismatch"
     SIZE_MISMATCH = "size_mismatch"

@@ -210,6 +210,7 @@ class Feed:
         model: the only model that it is about, made by ``feeds.feed_for``; then such a device must exist.
         product: what the owner says of it, for formats that do not say for whom their files are.
         root: trusted root metadata (JSON) of a TUF repository; empty for all others.
+        files_url: where the targets of a TUF repository are; empty: where its metadata is.
     """
 
     id: str
@@ -224,6 +225,7 @@ class Feed:
     model: str = ""
     product: Product | None = None
     root: str = ""
+    files_url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
