@@ -6,7 +6,7 @@ import logging
 from pathlib import Path
 from typing import Final
 
-from homeassistant.const import EVENT_CORE_CONFIG_UPDATE, EVENT_HOMEASSISTANT_FINAL_WRITE
+from homeassistant.const import EVENT_CORE_CONFIG_UPDATE, EVENT_HOMEASSISTANT_FINAL_WRITE, EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import Event, HomeAssistant
 from homeassistant.exceptions import ConfigEntryNotReady
 from homeassistant.helpers import config_validation as cv, device_registry as dr
@@ -17,8 +17,8 @@ from homeassistant.helpers.typing import ConfigType
 from . import issues, services
 from .artifact_server import async_get_server
 from .backup import is_backup_running
-from .config_values import feeds_from_entry, serving_address, settings_from_entry
-from .const import DOMAIN, PLATFORMS
+from .config_values import broker_address, feeds_from_entry, serving_address, settings_from_entry
+from .const import CONF_TRANSPORT, DOMAIN, PLATFORMS, TRANSPORT_HA_MQTT
 from .coordinator import FirmwareHubConfigEntry, FirmwareHubCoordinator
 from .core import inputs as i
 from .core.effects import IssueKind, RaiseIssue, Severity
@@ -27,6 +27,8 @@ from .device_link import own_device_id
 from .download import Downloader
 from .executor import Outside
 from .store import Store
+from .transport.base import Transport
+from .transport.broker import BrokerTransport
 from .transport.ha_mqtt import HaMqttTransport
 
 _LOGGER = logging.getLogger(__name__)
@@ -43,7 +45,7 @@ async def async_setup(hass: HomeAssistant, _config: ConfigType) -> bool:
 
 async def async_setup_entry(hass: HomeAssistant, entry: FirmwareHubConfigEntry) -> bool:
     """Build the parts, wire them, start."""
-    transport = HaMqttTransport(hass)
+    transport = _transport(hass, entry)
     store = await _async_open_store(hass, entry)
     entry.async_on_unload(store.async_close)
     server = async_get_server(hass)
@@ -63,7 +65,8 @@ async def async_setup_entry(hass: HomeAssistant, entry: FirmwareHubConfigEntry) 
         await coordinator.async_start()
     except OutsideFailed as failed:
         await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
-        raise ConfigEntryNotReady(translation_domain=DOMAIN, translation_key="mqtt_unavailable") from failed
+        key = "certificate_unusable" if failed.reason is Reason.TLS_FAILED else "mqtt_unavailable"
+        raise ConfigEntryNotReady(translation_domain=DOMAIN, translation_key=key) from failed
     entry.async_on_unload(entry.add_update_listener(_async_settings_changed))
 
     async def zone_changed(_event: Event) -> None:
@@ -105,6 +108,24 @@ async def _async_settings_changed(hass: HomeAssistant, entry: FirmwareHubConfigE
     async_get_server(hass).set_address(*serving_address(entry))
     entry.runtime_data.send(i.SettingsChanged(settings_from_entry(hass, entry)))
     entry.runtime_data.send(i.FeedsChanged(feeds_from_entry(entry)))
+
+
+def _transport(hass: HomeAssistant, entry: FirmwareHubConfigEntry) -> Transport:
+    """Return the way to the entry's broker."""
+    if entry.data[CONF_TRANSPORT] == TRANSPORT_HA_MQTT:
+        return HaMqttTransport(hass)
+    transport = BrokerTransport(
+        broker_address(entry.data),
+        f"{DOMAIN}-{entry.entry_id}",
+        hass.async_add_executor_job,
+        lambda: entry.async_start_reauth(hass),
+    )
+
+    async def say_goodbye(_event: Event) -> None:
+        await transport.async_stop()
+
+    entry.async_on_unload(hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, say_goodbye))
+    return transport
 
 
 async def _async_open_store(hass: HomeAssistant, entry: FirmwareHubConfigEntry) -> Store:

@@ -7,7 +7,6 @@ import voluptuous as vol
 from homeassistant.config_entries import (
     SOURCE_USER,
     ConfigEntry,
-    ConfigFlow,
     ConfigFlowResult,
     ConfigSubentryFlow,
     OptionsFlow,
@@ -31,6 +30,7 @@ from homeassistant.helpers.selector import (
 )
 from homeassistant.helpers.service_info.mqtt import MqttServiceInfo
 
+from .broker_flow import BrokerSteps
 from .config_values import BUILT_IN_FEEDS, DEFAULTS, enabled_key, mirror_key
 from .const import (
     CONF_ANY_TIME,
@@ -47,6 +47,8 @@ from .const import (
     CONF_WEEKDAYS,
     DOMAIN,
     SUBENTRY_FEED,
+    TITLE,
+    TRANSPORT_BROKER,
     TRANSPORT_HA_MQTT,
     WEEKDAYS,
 )
@@ -56,29 +58,35 @@ from .entity import device_id_of, update_entity_id
 from .forms import number, serving_errors, serving_fields, serving_values, url_error, window_fields
 from .markdown import grouped, plain
 
-TITLE: Final = "Firmware Hub"
 _MAX_TEXT: Final = 100
 _MAX_PARALLEL: Final = 50
 _MAX_SETTLE_MINUTES: Final = 7 * 24 * 60
 
 
-class FirmwareHubConfigFlow(ConfigFlow, domain=DOMAIN):
-    """One step: which broker. Another broker than Home Assistant's own is a further step of this flow."""
+class FirmwareHubConfigFlow(BrokerSteps, domain=DOMAIN):
+    """One step for Home Assistant's own MQTT, a second one for another broker."""
 
     VERSION = 1
     MINOR_VERSION = 1
 
     @override
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Set up on Home Assistant's MQTT."""
-        # A person who comes while Home Assistant itself offers the hub is not turned away.
-        await self._async_claim(TRANSPORT_HA_MQTT, alone=False)
+        """Ask which broker."""
         errors: dict[str, str] = {}
         if user_input is not None:
+            if user_input[CONF_TRANSPORT] == TRANSPORT_BROKER:
+                return await self.async_step_broker()
+            # A person who comes while Home Assistant itself offers the hub is not turned away.
+            await self._async_claim(TRANSPORT_HA_MQTT, alone=False)
             if self.hass.config_entries.async_loaded_entries("mqtt"):
                 return self._create(TRANSPORT_HA_MQTT)
             errors["base"] = "mqtt_unavailable"
-        return self.async_show_form(step_id="user", data_schema=vol.Schema({}), errors=errors)
+        return self.async_show_form(step_id="user", data_schema=self._brokers(), errors=errors)
+
+    def _brokers(self) -> vol.Schema:
+        taken = self.hass.config_entries.async_entry_for_domain_unique_id(DOMAIN, TRANSPORT_HA_MQTT) is not None
+        default = TRANSPORT_BROKER if taken else TRANSPORT_HA_MQTT
+        return vol.Schema({vol.Required(CONF_TRANSPORT, default=default): _TRANSPORT})
 
     @override
     async def async_step_mqtt(self, discovery_info: MqttServiceInfo) -> ConfigFlowResult:
@@ -195,6 +203,11 @@ _WEEKDAYS: Final = SelectSelector(
 _UPDATE_ENTITIES: Final = EntitySelector(
     EntitySelectorConfig(
         filter=EntityWithDeviceFilterSelectorConfig(integration=DOMAIN, domain=Platform.UPDATE), multiple=True
+    )
+)
+_TRANSPORT: Final = SelectSelector(
+    SelectSelectorConfig(
+        options=[TRANSPORT_HA_MQTT, TRANSPORT_BROKER], mode=SelectSelectorMode.LIST, translation_key=CONF_TRANSPORT
     )
 )
 _URL: Final = TextSelector(TextSelectorConfig(type=TextSelectorType.URL))

@@ -6,19 +6,27 @@ from datetime import time, timedelta
 from typing import Any, Final
 
 from homeassistant.config_entries import ConfigEntry
+from homeassistant.const import CONF_HOST, CONF_PASSWORD, CONF_PATH, CONF_PROTOCOL, CONF_USERNAME
 from homeassistant.core import HomeAssistant
 from homeassistant.util import dt as dt_util, slugify
 
 from .const import (
     CONF_ADDRESS,
     CONF_ANY_TIME,
+    CONF_AUTHORITY,
+    CONF_CERTIFICATE,
+    CONF_ENCRYPTION,
+    CONF_FRAMING,
+    CONF_KEY,
     CONF_KEYS,
     CONF_PARALLEL_INSTALLS,
     CONF_PAUSED,
     CONF_PORT,
     CONF_PUBLIC_SOURCES,
+    CONF_REACHED_BY,
     CONF_SERVING,
     CONF_SETTLE_MINUTES,
+    CONF_TLS,
     CONF_URL,
     CONF_VENDOR,
     CONF_WEEKDAYS,
@@ -33,6 +41,7 @@ from .sources.github_releases import TASMOTA_FEED
 from .sources.shelly_index import SHELLY_FEED, SHELLY_GEN1_FEED
 from .sources.signed_manifest import SignedManifestSource
 from .sources.zigbee_ota_index import ZIGBEE_OTA_FEED
+from .transport.broker import PROTOCOLS, BrokerAddress
 
 BUILT_IN_FEEDS: Final = (TASMOTA_FEED, SHELLY_FEED, SHELLY_GEN1_FEED, ZIGBEE_OTA_FEED)
 """Public sources that work without set-up (design section 5.3)."""
@@ -99,6 +108,25 @@ def feed_from_data(feed_id: str, title: str, data: Mapping[str, Any]) -> Feed:
         trust=Trust.SIGNED,
         vendor=data[CONF_VENDOR],
         keys=tuple(data[CONF_KEYS]),
+    )
+
+
+def broker_address(data: Mapping[str, Any]) -> BrokerAddress:
+    """Return where the broker of an entry is and how it lets the hub in."""
+    secure: Mapping[str, Any] = data.get(CONF_ENCRYPTION, {})
+    reached: Mapping[str, Any] = data.get(CONF_REACHED_BY, {})
+    return BrokerAddress(
+        data[CONF_HOST],
+        data[CONF_PORT],
+        protocol=data.get(CONF_PROTOCOL, PROTOCOLS[0]),
+        framing=reached.get(CONF_FRAMING, "tcp"),
+        path=reached.get(CONF_PATH, "/mqtt"),
+        username=data.get(CONF_USERNAME, ""),
+        password=data.get(CONF_PASSWORD, ""),
+        tls=secure.get(CONF_TLS, False),
+        authority=secure.get(CONF_AUTHORITY, ""),
+        certificate=secure.get(CONF_CERTIFICATE, ""),
+        key=secure.get(CONF_KEY, ""),
     )
 
 

@@ -5,6 +5,7 @@ from typing import Final
 from homeassistant.const import Platform
 
 DOMAIN: Final = "firmware_hub"
+TITLE: Final = "Firmware Hub"
 
 PLATFORMS: Final = (Platform.UPDATE, Platform.SENSOR, Platform.EVENT, Platform.SWITCH, Platform.BUTTON)
 
@@ -14,6 +15,14 @@ EVENT_LIFECYCLE: Final = "firmware_hub_event"
 # --- config entry ----------------------------------------------------------------------------------------------------
 CONF_TRANSPORT: Final = "transport"
 TRANSPORT_HA_MQTT: Final = "ha_mqtt"
+TRANSPORT_BROKER: Final = "broker"
+CONF_ENCRYPTION: Final = "encryption"
+CONF_TLS: Final = "tls"
+CONF_AUTHORITY: Final = "authority"
+CONF_CERTIFICATE: Final = "certificate"
+CONF_KEY: Final = "key"
+CONF_REACHED_BY: Final = "reached_by"
+CONF_FRAMING: Final = "framing"
 
 # --- options ---------------------------------------------------------------------------------------------------------
 CONF_WINDOW_START: Final = "window_start"

@@ -42,7 +42,8 @@ async def test_without_mqtt_it_says_what_is_missing_and_can_be_tried_again(
 
 
 async def test_it_is_set_up_once_only(home: Home) -> None:
-    answer = await home.hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
+    form = await home.hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
+    answer = await home.hass.config_entries.flow.async_configure(form["flow_id"], {CONF_TRANSPORT: TRANSPORT_HA_MQTT})
     assert (answer["type"], answer["reason"]) == (FlowResultType.ABORT, "already_configured")
 
 

@@ -21,7 +21,7 @@ import tempfile
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import aiomqtt
 import voluptuous as vol
@@ -29,7 +29,6 @@ from aiomqtt.exceptions import MqttConnectError
 from homeassistant.components.mqtt import valid_publish_topic, valid_subscribe_topic
 from homeassistant.core import callback
 from homeassistant.util.logging import catch_log_exception
-from paho.mqtt.reasoncodes import ReasonCode
 
 from ..core.errors import OutsideFailed, Reason
 from ..dialects.base import Message, Outgoing
@@ -249,9 +248,8 @@ async def _subscribe(client: aiomqtt.Client, filters: list[str]) -> None:
     if not filters:
         return
     answers = await client.subscribe([(name, 0) for name in filters])
-    codes = [answer.value if isinstance(answer, ReasonCode) else answer for answer in answers]
-    for name, code in zip(filters, codes, strict=False):
-        if code >= _DENIED:
+    for name, answer in zip(filters, answers, strict=False):
+        if _code(answer) >= _DENIED:
             _LOGGER.warning("The broker does not let us hear %s", name)
 
 
@@ -279,7 +277,13 @@ def _context(address: BrokerAddress) -> ssl.SSLContext:
 
 
 def _is_refusal(error: MqttConnectError) -> bool:
-    return (error.rc.value if isinstance(error.rc, ReasonCode) else error.rc) in _REFUSALS
+    return _code(error.rc) in _REFUSALS
+
+
+def _code(answer: object) -> int:
+    """Return the number of an answer: MQTT 5 wraps it."""
+    code: Any = getattr(answer, "value", answer)
+    return int(code or 0)
 
 
 def _check(valid: Callable[[str], str], topic: str) -> None:
