@@ -124,6 +124,16 @@ def test_a_self_test_of_the_old_image_says_nothing_of_the_new_one() -> None:
     assert script.state() is S.VERIFYING
 
 
+def test_a_self_test_before_the_device_shows_its_old_version_was_one_of_the_old_image() -> None:
+    script = Script().commanded()
+    script.online(online=False)
+    script.online()
+    script.health(self_test="failed")
+    script.report()
+    script.report("1.2.0")
+    assert script.state() is S.VERIFYING
+
+
 def test_a_retained_self_test_is_no_evidence() -> None:
     script = Script().returned()
     script.health(self_test="failed", retained=True)

@@ -55,10 +55,10 @@ FETCH_RETRY = (timedelta(minutes=5), timedelta(minutes=30))  # then the attempt 
 VERIFY_SETTLE = timedelta(seconds=10)  # a device must be online on the new version for this long
 VERIFY_DEADLINE = timedelta(minutes=3)  # after its return a device must have proved itself within this
 COMMIT_RESENDS = 3  # a commit is idempotent; a lost one may be repeated, unlike an install command
-COMMIT_RETRY = timedelta(seconds=10)
-ROLLBACK_DEADLINE = timedelta(minutes=5)
+COMMIT_RETRY = timedelta(seconds=10)  # between two of them, and between two questions to a device on trial
+ROLLBACK_DEADLINE = timedelta(minutes=5)  # within which a device is back on its old version, or lost
 MAX_ATTEMPTS = 2  # a command that nobody reacted to may be tried once more, under a new id
-RETRY_DELAY = timedelta(minutes=10)
+RETRY_DELAY = timedelta(minutes=10)  # after an attempt without effect, before the next one
 RESTART_GRACE = timedelta(seconds=60)  # after a restart or a lost connection a device gets this long to speak
 PILOT_SETTLE = timedelta(minutes=10)  # default of the option: how long the first device must stay well
 REFUSALS_BEFORE_HOLD = 2  # two devices refusing an image hold the version

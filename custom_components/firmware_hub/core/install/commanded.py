@@ -159,7 +159,8 @@ def seen(install: Install, item: Sighted, context: Context, now: datetime) -> St
 
 
 def _seen_old(install: Install, item: Sighted, context: Context, now: datetime) -> Step:
-    install = replace(install, old_seen=True)
+    # A self-test from before this word was one of the old image.
+    install = replace(install, old_seen=True, healthy=None)
     if install.failure is Reason.IMAGE_REFUSED:
         return end(install, S.REJECTED, install.failure, now, detail=install.failure_detail)
     if install.failure is Reason.DEVICE_REPORTED_FAILURE:
