@@ -6,13 +6,16 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers.storage import STORAGE_DIR
 
 from . import issues
 from .artifact_server import ArtifactServer
+from .const import DOMAIN
 from .core import effects as e, inputs as i
 from .core.errors import OutsideFailed
 from .core.hub import Hub
@@ -22,6 +25,7 @@ from .feed_reader import FeedReader
 from .orders import Orders
 from .store import Store
 from .transport.base import Transport
+from .tuf_client import TufClient
 
 _LOGGER = logging.getLogger(__name__)
 _BATCHES_PER_TURN = 50
@@ -63,7 +67,9 @@ class Executor:
         self._show = show
         self._queue: asyncio.Queue[_Batch] = asyncio.Queue()
         self._store_failed = False
-        self.feed_reader = FeedReader(hass, hub.feeds, outside.downloader, report)
+        folder = Path(hass.config.path(STORAGE_DIR, f"{DOMAIN}.{entry.entry_id}.tuf"))
+        repositories = TufClient(outside.downloader, folder, hass.async_add_executor_job)
+        self.feed_reader = FeedReader(hass, hub.feeds, outside.downloader, repositories, report)
         delivery = Delivery(outside.downloader, outside.server, hass.async_add_executor_job)
         self._orders = orders = Orders(hub, outside.transport, delivery, self.feed_reader.raw, report)
         self._handlers: dict[type[e.Effect], Callable[[Any], Coroutine[Any, Any, None]]] = {

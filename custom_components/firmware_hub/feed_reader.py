@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from homeassistant.core import HomeAssistant
 from homeassistant.util import dt as dt_util
@@ -11,19 +11,29 @@ from .core import effects as e, inputs as i
 from .core.errors import HubError, OutsideFailed
 from .core.feeds import Feeds
 from .core.manifest import read_manifest
+from .core.model import Feed
+from .core.signing import VerifiedBytes
 from .download import Downloader
 from .sources import BY_NAME as SOURCES
+from .sources.tuf_repository import TufRepositorySource
+from .tuf_client import TufClient
 
 
 class FeedReader:
     """What the feeds say, reported as inputs; the last good bytes of each are kept for whoever checks them as well."""
 
     def __init__(
-        self, hass: HomeAssistant, feeds: Feeds, downloader: Downloader, report: Callable[[i.Input], None]
+        self,
+        hass: HomeAssistant,
+        feeds: Feeds,
+        downloader: Downloader,
+        repositories: TufClient,
+        report: Callable[[i.Input], None],
     ) -> None:
         self._hass = hass
         self._feeds = feeds
         self._downloader = downloader
+        self._repositories = repositories
         self._report = report
         self._raw: dict[str, bytes] = {}
 
@@ -37,6 +47,9 @@ class FeedReader:
         if state is None:
             return
         source = SOURCES[state.feed.source]
+        if isinstance(source, TufRepositorySource):
+            await self._async_repository(state.feed, self._repositories.async_refresh)
+            return
         etag = state.etag if state.manifest is not None else ""
         try:
             fetched = await self._downloader.async_fetch(source.request(state.feed), etag=etag)
@@ -55,6 +68,10 @@ class FeedReader:
         if state is None:
             return
         source = SOURCES[state.feed.source]
+        if isinstance(source, TufRepositorySource):
+            # What was stored is no proof; its client verifies its own files again.
+            await self._async_repository(state.feed, self._repositories.async_reload, row=row)
+            return
         try:
             manifest = await self._hass.async_add_executor_job(read_manifest, raw, state.feed, source)
         except HubError as refused:
@@ -63,3 +80,27 @@ class FeedReader:
         self._raw[feed_id] = raw
         fetched_at = row.fetched_at if row else dt_util.utcnow()
         self._report(i.ManifestRead(feed_id, manifest, raw, etag, fetched_at, from_store=row is not None))
+
+    async def _async_repository(
+        self, feed: Feed, verify: Callable[[Feed], Awaitable[VerifiedBytes]], *, row: e.FeedRow | None = None
+    ) -> None:
+        """Have a TUF repository verified by its client, and its targets read."""
+        try:
+            data = await verify(feed)
+            manifest = await self._hass.async_add_executor_job(SOURCES[feed.source].read, data, feed)
+        except HubError as refused:
+            if row is not None:
+                # It is being fetched anyway, and then the refusal is news.
+                return
+            if isinstance(refused, OutsideFailed):
+                retry_after = getattr(refused, "retry_after_s", None)
+                self._report(i.FetchFailed(feed.id, refused.reason, refused.detail, retry_after))
+            else:
+                self._report(i.ManifestRefused(feed.id, refused.reason, refused.path, refused.detail))
+            return
+        before = self._feeds.states[feed.id].manifest if feed.id in self._feeds.states else None
+        if row is None and before is not None and before.digest == manifest.digest:
+            self._report(i.ManifestUnchanged(feed.id))
+            return
+        fetched_at = row.fetched_at if row else dt_util.utcnow()
+        self._report(i.ManifestRead(feed.id, manifest, data.payload, "", fetched_at, from_store=row is not None))
