@@ -17,16 +17,19 @@ from typing import Any, Self, override
 
 from aiohttp import web
 
-from simulator import github
+from simulator import github, shelly_package as shelly
 from simulator.certificates import Authority
 from simulator.images import Format, Image
 from simulator.keys import Algorithm, SigningKey, unsigned
 from simulator.tricks import MANIFEST_TRICKS, Answer, Redirects, Trick, send
 from simulator.watched import Watched
+from simulator.zigbee_images import build_ota, index_entry
 
 HOST = "127.0.0.1"
 MANIFEST_PATH = "/manifest.jws"
 FILES = "/files/"
+SHELLY_GEN1_PATH = "/shelly-gen1"
+ZIGBEE_PATH = "/zigbee/index.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,7 @@ class Vendor(Watched):
         releases: the manifest's releases, as JSON objects; ``add_release`` makes one.
         files: artifacts by name.
         tasmota: the releases of the mirror, newest first.
+        pages: other documents by path, served as JSON: the indexes of Shelly and of Zigbee images.
         sequence, issued, lifetime, next_keys, revoked, support, extra: the manifest's other members.
         requests: every request so far.
     """
@@ -70,6 +74,7 @@ class Vendor(Watched):
         self.extra: dict[str, Any] = {}
         self.files: dict[str, bytes] = {}
         self.tasmota: list[github.TasmotaRelease] = []
+        self.pages: dict[str, Any] = {}
         self.requests: list[Asked] = []
         self.ca_pem = b""
         self._tls: ssl.SSLContext | None = None
@@ -105,6 +110,21 @@ class Vendor(Watched):
     def releases_url(self) -> str:
         """Where the mirror of Tasmota's releases is, in the shape of GitHub's interface."""
         return f"{self.base}{github.API}/releases"
+
+    @property
+    def shelly_url(self) -> str:
+        """Where the mirror of Shelly's pages is, one for each app."""
+        return f"{self.base}/shelly/{{model}}"
+
+    @property
+    def shelly_gen1_url(self) -> str:
+        """Where the mirror of Shelly's list for the first generation is."""
+        return self.base + SHELLY_GEN1_PATH
+
+    @property
+    def zigbee_url(self) -> str:
+        """Where the mirror of the index of Zigbee images is."""
+        return self.base + ZIGBEE_PATH
 
     def file_url(self, name: str) -> str:
         """Where an artifact is."""
@@ -177,6 +197,32 @@ class Vendor(Watched):
         release = github.TasmotaRelease.usual(version, **options)
         self.tasmota.insert(0, release)
         return release
+
+    def add_shelly_release(self, image: Image, *, data: bytes = b"") -> str:
+        """Publish a package on the page of its app; ``data`` is what really lies there. Returns its address."""
+        whole = shelly.package(image)
+        page = shelly.index_of_app(image, whole, self.file_url("").rstrip("/"))
+        url = str(page["stable"]["url"])
+        self.add_file(url.removeprefix(self.file_url("")), data or whole)
+        self.pages[f"/shelly/{image.model}"] = page
+        return url
+
+    def add_shelly_gen1_release(self, image: Image) -> str:
+        """Publish a package on the list of the first generation; returns its address."""
+        name = f"{image.model}.zip"
+        self.add_file(name, shelly.package(image, first_generation=True))
+        page = self.pages.setdefault(SHELLY_GEN1_PATH, {"isok": True, "data": {}})
+        page["data"] |= shelly.index_of_models({self.file_url(name): image})["data"]
+        return self.file_url(name)
+
+    def add_zigbee_release(self, image: Image, **options: Any) -> dict[str, Any]:
+        """Publish an image in the index of Zigbee images; ``options`` are those of ``build_ota``. Returns its entry."""
+        data = build_ota(image, **options)
+        name = f"{image.model}-{image.version}.ota".lower()
+        self.add_file(name, data)
+        entry = index_entry(data, self.file_url(name))
+        self.pages.setdefault(ZIGBEE_PATH, []).insert(0, entry)
+        return entry
 
     def publish_again(self) -> None:
         """Count the sequence up after a change, as a vendor does."""
@@ -285,6 +331,8 @@ class Vendor(Watched):
         path = request.path
         if path == MANIFEST_PATH:
             answer = Answer(self.manifest(trick), content_type="application/jose")
+        elif path in self.pages:
+            answer = Answer(json.dumps(self.pages[path]).encode(), content_type="application/json")
         elif path.startswith(FILES) and path.removeprefix(FILES) in self.files:
             return Answer(self.files[path.removeprefix(FILES)])
         else:

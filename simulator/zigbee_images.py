@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from dataclasses import dataclass
 
@@ -42,6 +43,22 @@ def build_ota(image: Image, *, manufacturer_code: int = IKEA, image_type: int = 
         MAGIC, 0x0100, _HEADER.size, 0, manufacturer_code, image_type, int(image.version), 2, text, size
     )
     return header + _ELEMENT.pack(0, len(payload)) + payload
+
+
+def index_entry(data: bytes, url: str) -> dict[str, object]:
+    """Return how an index of Zigbee images names a file."""
+    file = read_ota(data)
+    return {
+        "fileName": url.rpartition("/")[2],
+        "fileVersion": file.file_version,
+        "fileSize": file.size,
+        "url": url,
+        "imageType": file.image_type,
+        "manufacturerCode": file.manufacturer_code,
+        "sha512": hashlib.sha512(data).hexdigest(),
+        "otaHeaderString": file.build,
+        "releaseNotes": f"What is new in {file.build}",
+    }
 
 
 def build_of(version: str) -> str:

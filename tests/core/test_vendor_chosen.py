@@ -75,6 +75,15 @@ def test_what_a_stronger_feed_says_does_not_hide_the_only_thing_that_a_device_ta
     assert (offer.feed_id, offer.vendor_chooses) == ("vendor", True)
 
 
+def test_a_device_is_asked_what_it_is_offered_until_it_says_so() -> None:
+    made = Home(families={"open": capabilities(vendor_chooses=True, tells=("offered",))})
+    assert of_kind(made.report(), QueryDevice) == [QueryDevice(PLUG)]
+    made.now += MINUTE
+    assert of_kind(made.report(), QueryDevice) == [QueryDevice(PLUG)]
+    made.now += MINUTE
+    assert of_kind(made.report(settings={"offered": ""}), QueryDevice) == []
+
+
 def test_an_approval_is_not_given_for_what_the_device_is_not_offered() -> None:
     with pytest.raises(Refused) as refused:
         home(offered="1.3.0").approve()
@@ -86,7 +95,7 @@ def test_an_approval_is_not_given_for_what_the_device_is_not_offered() -> None:
 
 def test_nothing_is_fetched_and_the_device_is_asked_at_once() -> None:
     made = home()
-    made.now += 2 * MINUTE
+    made.now += SECOND
     effects = made.approve()
     assert of_kind(effects, FetchArtifacts) == []
     assert of_kind(effects, QueryDevice) == [QueryDevice(PLUG)]

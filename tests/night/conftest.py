@@ -64,15 +64,23 @@ class House:
             name=name,
             mac=mac,
             image=Image(MAKER, model, OLD, hardware="rev2"),
-            link=OwnLink(self.broker.host, self.broker.port),
+            link=self.link(),
             speed=options.pop("speed", 40.0),
             **options,
         )
-        self.stack.push_async_callback(device.stop)
-        await device.start()
-        self.devices[name] = device
-        await self.until(lambda: self.coordinator.device_view(self.device_id(name)) is not None)
+        await self.switch_on(device)
         return device
+
+    async def switch_on(self, device: SimulatedDevice) -> None:
+        """Switch on a device of any family, and return when the hub knows it."""
+        self.stack.push_async_callback(device.stop)
+        self.devices[device.name] = device
+        await device.start()
+        await self.until(lambda: self.coordinator.device_view(self.device_id(device.name)) is not None)
+
+    def link(self) -> OwnLink:
+        """Return a way to the broker for one more device."""
+        return OwnLink(self.broker.host, self.broker.port)
 
     def device_id(self, name: str) -> str:
         """Return the hub's name for a device."""
@@ -135,6 +143,7 @@ def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
         "RESTART_GRACE": 1.5,
         "RETRY_DELAY": 1,
         "QUERY_SPACING": 0.2,
+        "STRANGER_AGAIN": 0.3,
         "TICK": 1,
     }.items():
         monkeypatch.setattr(limits, name, timedelta(seconds=seconds))
@@ -181,7 +190,12 @@ async def house(
                 "parallel_installs": 5,
                 "settle_minutes": 0,
                 "serving": {"address": "127.0.0.1", "port": free_port()},
-                "public_sources": {"tasmota_enabled": False},
+                "public_sources": {
+                    "tasmota_enabled": False,
+                    "shelly_mirror": vendor.shelly_url,
+                    "shelly_gen1_mirror": vendor.shelly_gen1_url,
+                    "zigbee_ota_mirror": vendor.zigbee_url,
+                },
             },
             subentries_data=[
                 ConfigSubentryData(

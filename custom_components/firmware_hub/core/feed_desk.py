@@ -56,7 +56,7 @@ class FeedDesk:
         turn.refresh_hub = True
 
     def wake(self, device: Device, is_new: bool, turn: Turn) -> None:
-        """A device of another kind is there: its model's own feeds are worth fetching, and its family's if it is new."""
+        """A device of another kind is there: its model's feeds are worth fetching, and its family's if it is new."""
         for feed_id in self._feeds.of_model(device.dialect, device.model):
             self.fetch(feed_id, turn)
         if not is_new or self._fleet.by_dialect[device.dialect] > 1:

@@ -277,9 +277,12 @@ class Installer:
 
     def _try_command(self, install: Install, turn: Turn) -> bool:
         """Order the command or hold the install, if the device has just spoken; whether it has. The last look."""
-        device, report = self._device(install), self._fleet.presence[install.device_id].last_report
+        device, presence = self._device(install), self._fleet.presence[install.device_id]
+        report = presence.last_report
         if report is None or not timedelta() <= turn.now - report <= limits.FRESH_REPORT:
             return False
+        if install.offer.vendor_chooses and (presence.last_query is None or report < presence.last_query):
+            return False  # what its vendor offers it may have changed since: it is asked right before
         if not self._may_begin_from(install, sight(install, device)):
             return False
         answer = self.keeper.may_command(install, turn.now)

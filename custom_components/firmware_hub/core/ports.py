@@ -57,6 +57,7 @@ class Capabilities:
         default_minutes: how long an install takes when nobody knows better.
         max_deadline: the longest time that an install of this family may take.
         borrows: names of the device's settings that an install changes and that are put back afterwards.
+        tells: names of settings that a device tells when it is asked, and for which it is asked until it has.
         generic: the family only says what another one says better; the native family of the same thing takes its place.
         parallel: how many devices of one network may be installed at a time at most; ``None``: as the owner says.
         answer_time: how long an answer may take; ``None``: as long as any device's.
@@ -75,6 +76,7 @@ class Capabilities:
     default_minutes: int
     max_deadline: timedelta
     borrows: tuple[str, ...] = ()
+    tells: tuple[str, ...] = ()
     parallel: int | None = None
     generic: bool = False
     vendor_chooses: bool = False

@@ -97,7 +97,8 @@ class Reports:
         return True
 
     def _is_incomplete(self, device: Device) -> bool:
-        missing = any(name not in device.settings for name in self._capabilities[device.dialect].borrows)
+        family = self._capabilities[device.dialect]
+        missing = any(name not in device.settings for name in (*family.borrows, *family.tells))
         return not device.version or not device.model or missing
 
     def _changed(self, merge: Merge, turn: Turn) -> None:

@@ -65,6 +65,7 @@ class ShellyGen1Dialect:
         # An update takes about half a minute (dialects.md 6.3), and there is no sign of how far it is.
         default_minutes=3,
         max_deadline=timedelta(minutes=15),
+        tells=(OFFERED,),
     )
     filters: tuple[str, ...] = (f"{_ROOT}{_ANNOUNCE}", f"{_ROOT}+/{_ANNOUNCE}", f"{_ROOT}+/online")
 

@@ -22,7 +22,7 @@ from typing import Any
 
 from ...core.errors import BadInput, Reason, Refused
 from ...core.inputs import DeviceInput, DeviceLinkChanged, DeviceReported, DeviceWithdrawn
-from ...core.model import Artifact, Device, Release
+from ...core.model import OFFERED, Artifact, Device, Release
 from ...core.ports import AddressBook, Capabilities
 from ...core.untrusted import ROOT, Object, read_object, read_text
 from ..base import InstallOrder, Message, Outgoing
@@ -77,6 +77,7 @@ class ShellyDialect:
         # (dialects.md 3.1, 6.2).
         default_minutes=5,
         max_deadline=timedelta(minutes=15),
+        tells=(OFFERED,),
     )
     filters: tuple[str, ...] = FILTERS
 
