@@ -12,7 +12,7 @@ from .core.effects import LedgerRow
 from .core.errors import HubError, Reason
 from .core.manifest import judge
 from .core.matching import ANY_HARDWARE, STABLE
-from .core.model import Artifact, Delivery, Feed, Manifest, Release, Trust
+from .core.model import Artifact, Delivery, Feed, Manifest, Release, Trust, VersionScheme
 from .core.signing import VerifiedBytes, verify
 from .core.version import Order, compare
 from .history import READER, in_words
@@ -20,6 +20,7 @@ from .images import look
 from .report import Outcome, Report
 
 _SOON = timedelta(days=7)
+_ZERO = {VersionScheme.SEMVER: "0.0.0", VersionScheme.DOTTED: "0", VersionScheme.INTEGER: "0"}
 
 
 def signature(report: Report, raw: bytes, keys: tuple[str, ...]) -> VerifiedBytes | None:
@@ -120,9 +121,10 @@ def _doubts(release: Release, trust: Trust) -> Iterator[tuple[Outcome, str, str]
     scheme, window = release.version_scheme, release.match
     for version in (release.version, window.min_version, window.max_version):
         counted = version == release.version and release.counter is not None
-        if version and not counted and compare(version, version, scheme) is Order.UNKNOWN:
+        if version and not counted and compare(version, _ZERO[scheme], scheme) is Order.UNKNOWN:
             detail = f"{version} is no {scheme} version: the release is never offered"
-            yield Outcome.FAILED, Reason.VERSION_UNKNOWN, detail
+            # A maker can mend its own statement; who looks at a public index can only know.
+            yield Outcome.FAILED if trust is Trust.SIGNED else Outcome.WARNING, Reason.VERSION_UNKNOWN, detail
     if release.channel != STABLE:
         yield Outcome.WARNING, "", f"channel {release.channel}: only {STABLE} is offered"
     if release.delivery is Delivery.MANUAL:

@@ -72,7 +72,7 @@ def tell(report: Report, where: Desk, manifest: Manifest) -> Exit:
         fingerprint=manifest.key_id,
         next_keys=list(manifest.next_keys),
     )
-    return report.end(Exit.GOOD)
+    return report.end(Exit.NOT_GOOD if report.failed else Exit.GOOD)
 
 
 def _days(text: str) -> int:

@@ -26,6 +26,7 @@ from argparse import ArgumentParser, Namespace
 from datetime import timedelta
 from pathlib import Path
 
+from .. import checks
 from ..core.model import Revoked
 from ..description import read_description
 from ..faults import Exit
@@ -73,7 +74,10 @@ def run(args: Namespace, report: Report) -> Exit:
             sequence=args.sequence,
         )
 
-    return tell(report, where, publish(where, draw, args.now()))
+    now = args.now()
+    manifest = publish(where, draw, now)
+    checks.releases(report, manifest, now)
+    return tell(report, where, manifest)
 
 
 def _together(written: tuple[Revoked, ...], before: tuple[Revoked, ...]) -> tuple[Revoked, ...]:

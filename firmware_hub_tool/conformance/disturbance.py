@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .bench import REFUSALS, Bench
 from .image_server import Page
-from .installing import Run, begin, finish
+from .installing import Run, begin, finish, returned_old
 from .talk import Heard
 
 # A device that is back sooner after "offline" may have got the retained order live: boot loaders take longer.
@@ -27,12 +27,11 @@ async def install_disturbed(bench: Bench) -> Run:
         away = await _wait_until_away(bench, run)
         if away is not None:
             await bench.install(kept, retain=True)
+        await _passes_over(bench, run, kept.attempt_id)
         await finish(bench, run)
     finally:
         await bench.talk.say("", retain=True)
-    await bench.ask()
     _between(bench, run, other.attempt_id)
-    _kept(bench, run, kept.attempt_id)
     return run
 
 
@@ -65,17 +64,29 @@ def _between(bench: Bench, run: Run, attempt: str) -> None:
         bench.doubt(name, "it says nothing; the hub waits for nothing")
 
 
-def _kept(bench: Bench, run: Run, attempt: str) -> None:
-    """Judge what became of the order that the broker kept while the device was away."""
+async def _passes_over(bench: Bench, run: Run, attempt: str) -> None:
+    """Judge what becomes of the order that the broker keeps while the device is away.
+
+    Raises:
+        Stop: the device obeys, and what it then does is no answer to the good order.
+    """
     name = "passes over a retained order"
+
+    def look() -> object:
+        over = bench.ending(run.mark, run.attempt) or returned_old(bench, run)
+        return over or bench.talk.states(run.mark, attempt) or bench.was_asked(attempt) or None
+
+    await bench.talk.until(look, bench.plan.install)
+    # The order was there before this question: once it is answered, the device has seen the order.
+    await bench.ask()
     sent = _echo(bench, attempt)
     back = next((item for item in bench.talk.since(run.mark, "info") if sent and item.at > sent.at), None)
     if sent is None or back is None or back.at - sent.at < _SHORTEST_REBOOT:
         bench.skip(name, "it was not seen to be away for long enough")
-    elif bench.was_asked(attempt) or bench.talk.states(run.mark, attempt):
-        bench.wrong(name, "it obeyed: it would install again at every connection")
-    else:
-        bench.ok(name)
+        return
+    if bench.was_asked(attempt) or bench.talk.states(run.mark, attempt):
+        raise bench.stop(name, "it obeyed: it would install again at every connection")
+    bench.ok(name)
 
 
 def _echo(bench: Bench, attempt: str) -> Heard | None:

@@ -88,7 +88,7 @@ async def _ends(bench: Bench, run: Run) -> Heard:
         return bench.ending(run.mark, run.attempt)
 
     def end_or_return() -> Heard | None:
-        return end() or _returned(bench, run, other_than=bench.plan.version)
+        return end() or returned_old(bench, run)
 
     found = await talk.until(end_or_return, bench.plan.install)
     if found is not None and found.word == "info":
@@ -106,14 +106,14 @@ async def _ends(bench: Bench, run: Run) -> Heard:
     return found
 
 
-def _returned(bench: Bench, run: Run, *, other_than: str) -> Heard | None:
-    """Return an ``info`` after the reboot that names another version than this one."""
+def returned_old(bench: Bench, run: Run) -> Heard | None:
+    """Return an ``info`` after the reboot that names another version than the new one."""
     leaving = bench.ending(run.mark, run.attempt, frozenset({"rebooting"}))
     if leaving is None:
         return None
     after = bench.talk.heard.index(leaving)
     infos = [item for item in bench.talk.since(after, "info") if item.facts is not None]
-    return next((item for item in infos if item.facts and item.facts.version != other_than), None)
+    return next((item for item in infos if item.facts and item.facts.version != bench.plan.version), None)
 
 
 def _says_what_it_runs(bench: Bench, run: Run, ended: Heard) -> None:

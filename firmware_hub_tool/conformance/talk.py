@@ -59,13 +59,14 @@ class Heard:
 
 
 class Talk:
-    """Hears and orders. ``name`` is the device's id in its topics."""
+    """Hears and orders. ``name`` is the device's id in its topics; what others announce is kept apart in ``others``."""
 
     def __init__(self, client: aiomqtt.Client, name: str) -> None:
         """Take a client that is connected."""
         self.name = name
         self.device = Device(f"open:{name}", OpenDialect.name, channel={"command": f"{ROOT}{name}/command"})
         self.heard: list[Heard] = []
+        self.others: list[Heard] = []
         self._client = client
         self._dialect = OpenDialect()
         self._changed = asyncio.Event()
@@ -141,8 +142,8 @@ class Talk:
 
     def since(self, mark: int, word: str, *, live: bool = True) -> list[Heard]:
         """Return what the device said on one of its topics since a mark (a length of ``heard``)."""
-        mine = [item for item in self.heard[mark:] if item.name == self.name and item.word == word]
-        return [item for item in mine if not (live and item.retained)]
+        found = [item for item in self.heard[mark:] if item.word == word]
+        return [item for item in found if not (live and item.retained)]
 
     def facts(self, mark: int) -> DeviceFacts | None:
         """Return what the device itself said of itself last, since a mark."""
@@ -165,5 +166,9 @@ class Talk:
             except HubError as error:
                 fault = error
         at = asyncio.get_running_loop().time()
-        self.heard.append(Heard(name, word, payload, bool(message.retain), at, inputs, fault))
-        self.stir()
+        heard = Heard(name, word, payload, bool(message.retain), at, inputs, fault)
+        if name == self.name:
+            self.heard.append(heard)
+            self.stir()
+        else:
+            self.others.append(heard)
