@@ -8,6 +8,7 @@ import secrets
 from collections import deque
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
+from itertools import islice
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
@@ -23,12 +24,14 @@ from .core.view import DeviceView, HubView
 from .dialects import DIALECTS, PROBERS
 from .dialects.base import Message
 from .executor import Executor, Outside
+from .paced import Paced
 from .store import Store
 
 type FirmwareHubConfigEntry = ConfigEntry[FirmwareHubCoordinator]
 
 _LOGGER = logging.getLogger(__name__)
 _NEW_DEVICES_PER_TURN = 100
+_GATHER = 0.05  # seconds; of many devices that come one by one, each would cost as much as a hundred together
 _PEOPLE = (
     i.ApproveRequested
     | i.UnapproveRequested
@@ -50,10 +53,13 @@ class FirmwareHubCoordinator:
         self._hass = hass
         self._outside = outside
         self._executor = Executor(hass, entry, self.hub, outside, self.send, self._show)
+        self._set: dict[type[i.Input], i.Input] = {}
         self._asks: deque[tuple[i.Input, asyncio.Future[None]]] = deque()
         self._shown: dict[DeviceId, None] = {}
         self._known: dict[DeviceId, None] = {}
-        self._turn_due = False
+        self._fresh: dict[DeviceId, None] = {}
+        self._refreshing = Paced(hass.loop, 0.0, self._refresh)
+        self._found = Paced(hass.loop, _GATHER, self._tell_of_new)
         self._armed: tuple[datetime, CALLBACK_TYPE] | None = None
         self._device_listeners: dict[DeviceId, list[Callable[[], None]]] = {}
         self._hub_listeners: list[Callable[[], None]] = []
@@ -71,6 +77,8 @@ class FirmwareHubCoordinator:
     async def async_restore(self, snapshot: Snapshot, settings: i.SettingsChanged, feeds: i.FeedsChanged) -> None:
         """Take over what was stored and what the owner set; stored manifests are verified again."""
         self.entry.async_on_unload(self._disarm)
+        self.entry.async_on_unload(self._found.stop)
+        self.entry.async_on_unload(self._refreshing.stop)
         self.send(settings)
         self._carry(self.hub.restore(snapshot, dt_util.utcnow()))
         self._known = dict.fromkeys(self.hub.device_ids())
@@ -102,7 +110,7 @@ class FirmwareHubCoordinator:
                 self.send(i.MessageRefused(dialect.name, bad.reason, message.topic[: limits.MAX_TEXT], bad.detail))
                 return
             for item in items:
-                self.send(item)
+                self._take(item)
             if items:
                 return
         for name, prober in PROBERS.items():
@@ -114,6 +122,15 @@ class FirmwareHubCoordinator:
     @callback
     def send(self, item: i.Input) -> None:
         """Tell the hub what happened."""
+        if isinstance(item, i.SettingsChanged | i.FeedsChanged):
+            # Home Assistant calls update listeners for changes of its own as well, in a large home by the thousand.
+            if self._set.get(type(item)) == item:
+                return
+            self._set[type(item)] = item
+        self._take(item)
+
+    @callback
+    def _take(self, item: i.Input) -> None:
         try:
             effects = self.hub.receive(item, dt_util.utcnow())
         except Refused as refused:
@@ -152,8 +169,10 @@ class FirmwareHubCoordinator:
         for effect in effects:
             match effect:
                 case e.RefreshDevices(device_ids):
-                    self._shown.update(dict.fromkeys(device_ids))
-                    self._take_turn()
+                    for device_id in device_ids:
+                        known = device_id in self._known
+                        (self._shown if known else self._fresh)[device_id] = None
+                        (self._refreshing if known else self._found).ask()
                 case e.RefreshHub():
                     self._tell(self._hub_listeners)
                 case _:
@@ -222,36 +241,33 @@ class FirmwareHubCoordinator:
         return _listen(self._forgotten_listeners, listener)
 
     @callback
-    def _take_turn(self) -> None:
-        if not self._turn_due:
-            self._turn_due = True
-            self._hass.loop.call_soon(self._refresh)
-
-    @callback
     def _refresh(self) -> None:
         """Show a slice of what changed."""
-        self._turn_due = False
-        batch = [device_id for device_id, _ in zip(self._shown, range(limits.REFRESH_PER_TURN), strict=False)]
-        fresh: list[DeviceId] = []
-        for device_id in batch:
+        for device_id in list(islice(self._shown, limits.REFRESH_PER_TURN)):
             del self._shown[device_id]
-            if device_id in self._known:
-                self._tell(self._device_listeners.get(device_id, ()))
-            elif self.hub.get(device_id) is not None and len(fresh) < _NEW_DEVICES_PER_TURN:
-                self._known[device_id] = None
-                fresh.append(device_id)
-            elif self.hub.get(device_id) is not None:
-                self._shown[device_id] = None
-        if fresh:
-            for listener in tuple(self._devices_listeners):
-                listener(fresh)
+            self._tell(self._device_listeners.get(device_id, ()))
         if self._shown:
-            self._take_turn()
+            self._refreshing.ask()
+
+    @callback
+    def _tell_of_new(self) -> None:
+        """Tell of a slice of the new devices."""
+        batch = list(islice(self._fresh, _NEW_DEVICES_PER_TURN))
+        for device_id in batch:
+            del self._fresh[device_id]
+        fresh = [device_id for device_id in batch if self.hub.get(device_id) is not None]
+        self._known.update(dict.fromkeys(fresh))
+        for listener in tuple(self._devices_listeners) if fresh else ():
+            listener(fresh)
+        if self._fresh:
+            self._found.ask()
 
     @callback
     def _show(self, effect: e.Effect) -> None:
         match effect:
             case e.Announce():
+                while effect.device_id in self._fresh:
+                    self._found.do()  # an automation that hears of a device finds its entities
                 for listener in tuple(self._lifecycle_listeners):
                     listener(effect)
             case e.ForgetDevice(device_id):

@@ -16,6 +16,9 @@ from .coordinator import FirmwareHubConfigEntry, FirmwareHubCoordinator
 from .core.model import DeviceId
 from .core.view import DeviceView
 from .device_link import foreign_device, own_device_info
+from .paced import Paced
+
+_SPACING: Final = 0.1  # seconds between two writes of one entity of the hub
 
 DEVICE_ENTITIES: Final = ((Platform.UPDATE, KEY_FIRMWARE), (Platform.SENSOR, KEY_INSTALL_STATE))
 """Platform and key of every entity that a device has."""
@@ -78,7 +81,6 @@ class HubEntity(Entity):
     def __init__(self, entry: FirmwareHubConfigEntry, key: str) -> None:
         self._entry = entry
         self._coordinator: FirmwareHubCoordinator = entry.runtime_data
-        self._is_write_due = False
         self._attr_translation_key = key
         self._attr_unique_id = f"{entry.entry_id}_{key}"
         self._attr_device_info = dr.DeviceInfo(
@@ -90,20 +92,10 @@ class HubEntity(Entity):
 
     @override
     async def async_added_to_hass(self) -> None:
-        """Listen to the hub."""
-        self.async_on_remove(self._coordinator.listen_hub(self._on_changed))
-
-    @callback
-    def _on_changed(self) -> None:
-        """Write once per turn of the loop: a thousand approvals are one change of a number."""
-        if not self._is_write_due:
-            self._is_write_due = True
-            self.hass.loop.call_soon(self._write)
-
-    @callback
-    def _write(self) -> None:
-        self._is_write_due = False
-        self.async_write_ha_state()
+        """Listen to the hub; of many changes the first is written at once, the others together."""
+        writing = Paced(self.hass.loop, _SPACING, self.async_write_ha_state)
+        self.async_on_remove(self._coordinator.listen_hub(writing.ask))
+        self.async_on_remove(writing.stop)
 
 
 class DeviceEntity(Entity):
