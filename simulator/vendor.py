@@ -199,11 +199,11 @@ class Vendor(Watched):
         return release
 
     def add_shelly_release(self, image: Image, *, data: bytes = b"") -> str:
-        """Publish a package on the page of its app; ``data`` is what really lies there. Returns its address."""
-        whole = shelly.package(image)
+        """Publish a package on the page of its app, by default a right one; returns its address."""
+        whole = data or shelly.package(image)
         page = shelly.index_of_app(image, whole, self.file_url("").rstrip("/"))
         url = str(page["stable"]["url"])
-        self.add_file(url.removeprefix(self.file_url("")), data or whole)
+        self.add_file(url.removeprefix(self.file_url("")), whole)
         self.pages[f"/shelly/{image.model}"] = page
         return url
 

@@ -19,9 +19,9 @@ MAC = "02:00:00:00:AA:01"
 SWITCH, RELAY = "shellyplus1-02000000aa01", "shelly1-00AA01"
 
 
-async def plugged_in(house: House, *wrong: Wrong, **options: Any) -> ShellyDevice:
+async def plugged_in(house: House, *wrong: Wrong, data: bytes = b"", **options: Any) -> ShellyDevice:
     """Publish a release on the page of its app, and switch it on."""
-    house.vendor.add_shelly_release(NEW)
+    house.vendor.add_shelly_release(NEW, data=data)
     values: dict[str, Any] = {"name": SWITCH, "mac": MAC, "image": OLD, "speed": 60.0}
     device = ShellyDevice(link=house.link(), misbehaviours=wrong, **values | options)
     await house.switch_on(device)
@@ -99,16 +99,16 @@ async def test_every_way_to_go_wrong_has_its_verdict(
 
 
 @pytest.mark.parametrize(
-    "lie", [{"name": "Plus1ZB"}, {"version": "1.7.4"}], ids=["for another app", "of another version"]
+    ("lie", "reason"),
+    [({"name": "Plus1ZB"}, Reason.WRONG_HARDWARE), ({"version": "1.7.4"}, Reason.DIGEST_MISMATCH)],
+    ids=["for another app", "of another version"],
 )
-async def test_a_package_that_says_that_it_is_another_never_reaches_a_device(house: House, lie: dict[str, Any]) -> None:
-    device = await plugged_in(house)
-    bad = package(NEW, **lie)
-    house.vendor.pages["/shelly/Plus1"] = None
-    house.vendor.add_shelly_release(NEW, data=bad)
+async def test_a_package_that_says_that_it_is_another_never_reaches_a_device(
+    house: House, lie: dict[str, Any], reason: Reason
+) -> None:
+    device = await plugged_in(house, data=package(NEW, **lie))
     install = await night(house, SWITCH)
-    assert install.state is InstallState.FAILED
-    assert install.reason in {Reason.WRONG_HARDWARE, Reason.DIGEST_MISMATCH}
+    assert (install.state, install.reason) == (InstallState.FAILED, reason)
     assert device.record.commands == []
 
 
