@@ -45,32 +45,42 @@ def _texts(connection: sqlite3.Connection, query: str) -> Iterator[str]:
 
 def write_save(connection: sqlite3.Connection, save: Save, head: str) -> str:
     """Write one transaction of the hub, inside a transaction of the database; return the new head of the record."""
-    connection.executemany(
-        "INSERT INTO devices (id, record) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET record = excluded.record",
-        [(device.id, to_json(device)) for device in save.devices],
-    )
-    connection.executemany("DELETE FROM devices WHERE id = ?", [(device_id,) for device_id in save.forget])
-    connection.executemany(
-        "INSERT INTO installs (id, device_id, ended, record) VALUES (?, ?, ?, ?) "
-        "ON CONFLICT (id) DO UPDATE SET device_id = excluded.device_id, ended = excluded.ended, "
-        "record = excluded.record",
-        [(install.id, install.device_id, install.state.is_end, to_json(install)) for install in save.installs],
-    )
-    connection.executemany(
-        "INSERT INTO ledger (feed_id, record) VALUES (?, ?) "
-        "ON CONFLICT (feed_id) DO UPDATE SET record = excluded.record",
-        [(row.feed_id, to_json(row)) for row in save.ledger],
-    )
-    connection.executemany(
-        "INSERT INTO feeds (feed_id, etag, fetched_at, raw) VALUES (?, ?, ?, ?) ON CONFLICT (feed_id) "
-        "DO UPDATE SET etag = excluded.etag, fetched_at = excluded.fetched_at, raw = excluded.raw",
-        [(row.feed_id, row.etag, row.fetched_at and row.fetched_at.isoformat(), row.raw) for row in save.feeds],
-    )
-    connection.executemany(
-        "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-        list(save.meta.items()),
-    )
+    for statement, rows in _statements(save):
+        if rows:
+            connection.executemany(statement, rows)
     return _append(connection, save.audit, head)
+
+
+def _statements(save: Save) -> Iterable[tuple[str, list[tuple[object, ...]]]]:
+    return (
+        (_DEVICE, [(device.id, to_json(device)) for device in save.devices]),
+        ("DELETE FROM devices WHERE id = ?", [(device_id,) for device_id in save.forget]),
+        (
+            _INSTALL,
+            [(install.id, install.device_id, install.state.is_end, to_json(install)) for install in save.installs],
+        ),
+        (_LEDGER, [(row.feed_id, to_json(row)) for row in save.ledger]),
+        (
+            _FEED,
+            [(row.feed_id, row.etag, row.fetched_at and row.fetched_at.isoformat(), row.raw) for row in save.feeds],
+        ),
+        (_META, list(save.meta.items())),
+    )
+
+
+_DEVICE = "INSERT INTO devices (id, record) VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET record = excluded.record"
+_INSTALL = (
+    "INSERT INTO installs (id, device_id, ended, record) VALUES (?, ?, ?, ?) "
+    "ON CONFLICT (id) DO UPDATE SET device_id = excluded.device_id, ended = excluded.ended, record = excluded.record"
+)
+_LEDGER = (
+    "INSERT INTO ledger (feed_id, record) VALUES (?, ?) ON CONFLICT (feed_id) DO UPDATE SET record = excluded.record"
+)
+_FEED = (
+    "INSERT INTO feeds (feed_id, etag, fetched_at, raw) VALUES (?, ?, ?, ?) ON CONFLICT (feed_id) "
+    "DO UPDATE SET etag = excluded.etag, fetched_at = excluded.fetched_at, raw = excluded.raw"
+)
+_META = "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 
 
 def _append(connection: sqlite3.Connection, rows: Iterable[AuditRow], head: str) -> str:
