@@ -49,7 +49,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: FirmwareHubConfigEntry) 
     store = await _async_open_store(hass, entry)
     entry.async_on_unload(store.async_close)
     server = async_get_server(hass)
-    server.set_address(*serving_address(entry))
+    server.set_port(serving_address(entry)[1])
     cache = Downloader(
         async_get_clientsession(hass), Path(hass.config.cache_path(DOMAIN)), _CACHE_BYTES, hass.async_add_executor_job
     )
@@ -105,7 +105,7 @@ async def async_remove_config_entry_device(
 
 async def _async_settings_changed(hass: HomeAssistant, entry: FirmwareHubConfigEntry) -> None:
     """Apply options, feeds and the time zone in place: a reload in the middle of an install would help nobody."""
-    async_get_server(hass).set_address(*serving_address(entry))
+    async_get_server(hass).set_port(serving_address(entry)[1])
     entry.runtime_data.send(i.SettingsChanged(settings_from_entry(hass, entry)))
     entry.runtime_data.send(i.FeedsChanged(feeds_from_entry(entry)))
 

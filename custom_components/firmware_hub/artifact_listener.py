@@ -6,6 +6,7 @@ import asyncio
 import socket
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Final, override
 
 from aiohttp import web
@@ -16,6 +17,17 @@ _CONNECTIONS_PER_PEER: Final = 16  # a router or a container's bridge may stand 
 _SEND_BUFFER: Final = 131_072  # bytes in the kernel; what it holds counts as sent, so it must not hold a whole image
 _PATIENCE: Final = 10  # seconds to send a request
 _LINGER: Final = 60  # seconds to take the end of an answer
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """One GET that ended: `sent` is `size` when the device took all of it."""
+
+    install_id: str
+    name: str
+    size: int
+    sent: int
+    peer: str
 
 
 class Listener(web.Server):

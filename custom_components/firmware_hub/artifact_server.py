@@ -3,7 +3,7 @@
 Contract: an address belongs to one install and is good for any number of GETs until that install ends, also across a
 reload of the entry and a restart of Home Assistant. What is sent is the whole file that was verified when its address
 was made, whatever the request asks for: no ranges, and never "not modified", which Tasmota takes for a success.
-There is one server for all entries; its address and port change only while it is closed.
+There is one server with one port for all entries; each entry may have its own address for its devices.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from homeassistant.helpers.storage import Store
 from homeassistant.util.hass_dict import HassKey
 
 from .artifact_file import VerifiedFile
-from .artifact_listener import Listener
+from .artifact_listener import Access, Listener
 from .const import DOMAIN
 from .core.errors import OutsideFailed, Reason, Refused
 
@@ -46,17 +46,6 @@ _HEADERS: Final = {
     hdrs.SERVER: "firmware-hub",
 }
 _KEY: HassKey[ArtifactServer] = HassKey(f"{DOMAIN}_artifact_server")
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """One GET that ended: `sent` is `size` when the device took all of it."""
-
-    install_id: str
-    name: str
-    size: int
-    sent: int
-    peer: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,23 +79,20 @@ class ArtifactServer:
 
     def __init__(self, hass: HomeAssistant) -> None:
         self._hass = hass
-        self._address = ""
-        self._port = DEFAULT_PORT
+        self._port = self._open_port = DEFAULT_PORT
         self._secret = b""
         self._served: dict[str, _Served] = {}
         self._listeners: set[Callable[[Access], None]] = set()
         self._changing = asyncio.Lock()
-        self._listener: Listener | None = None
-        self._base = ""
+        self._open: dict[str, Listener] = {}
         hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, self._stopped)
 
     async def _stopped(self, _event: Event) -> None:
         await self.async_close()
 
     @callback
-    def set_address(self, address: str, port: int) -> None:
-        """Set the IP address that devices can reach and the port; empty and 0: found out, and the default."""
-        self._address = address
+    def set_port(self, port: int) -> None:
+        """Set the port, 0 for the default; it counts as soon as nothing is served at the old one."""
         self._port = port or DEFAULT_PORT
 
     @callback
@@ -115,10 +101,11 @@ class ArtifactServer:
         self._listeners.add(told)
         return lambda: self._listeners.discard(told)
 
-    async def async_serve(self, install_id: str, files: Mapping[str, Path]) -> Mapping[str, str]:
+    async def async_serve(self, install_id: str, files: Mapping[str, Path], given: str = "") -> Mapping[str, str]:
         """Serve files whose name is their SHA-256 under the given names, and return their addresses.
 
-        The same install always gets the same addresses, unless the hub's own address changed.
+        ``given`` is the IP address that the owner named; without one it is found out. The same install always gets
+        the same addresses, unless the hub's own address changed.
         Raises Refused: DIGEST_MISMATCH; OutsideFailed: DISK_FAILED, ADDRESS_UNREACHABLE.
         """
         if wrong := [name for name in files if not _NAME.fullmatch(name)]:
@@ -127,14 +114,14 @@ class ArtifactServer:
             before = self._served.get(install_id)
             served = _Served(install_id, await self._token(install_id), await self._opened(files, before))
             try:
-                await self._open_listener()
+                base = await self._open_listener(given)
             except OutsideFailed:
                 await self._let_go(served, before)
                 raise
             self._served[install_id] = served
             if before is not None:
                 await self._let_go(before, served)
-        return {name: f"{self._base}/{served.token}/{name}" for name in files}
+        return {name: f"{base}/{served.token}/{name}" for name in files}
 
     async def async_stop_serving(self, install_id: str) -> None:
         """End the addresses of an install; the listener closes with the last one."""
@@ -143,29 +130,30 @@ class ArtifactServer:
             if served is not None:
                 await self._let_go(served, None)
             if not self._served:
-                await self._close_listener()
+                await self._close_listeners()
 
     async def async_close(self) -> None:
         """End all addresses."""
         for install_id in tuple(self._served):
             await self.async_stop_serving(install_id)
 
-    async def async_check_address(self) -> tuple[bool, str]:
-        """Return whether the address that devices would be given is one that they can reach, and the address.
+    async def async_check_address(self, given: str = "") -> tuple[bool, str]:
+        """Return whether devices can reach the address that they would be given, and the address.
 
-        One that the owner gave is believed, also a loopback address; one that was only found out is not, when it
-        is of this machine or container alone. In both cases it must be possible to listen.
+        One that the owner gave is believed; one that was only found out is not, when it is of this machine or
+        container alone. In both cases it must be possible to listen.
         """
         try:
-            address = await self._find_address()
+            address = await self._find_address(given)
         except OutsideFailed:
-            return False, self._address
-        if not self._address and not self._is_plausible(address):
+            return False, given
+        if not given and not self._is_plausible(address):
             return False, address
+        host = _host(given, address)
         async with self._changing:
-            if self._listener is None:
+            if not self._is_open(host, address):
                 try:
-                    await (await self._listen(address)).async_close()
+                    await (await Listener.async_open(self._answer, host, self._port)).async_close()
                 except OSError:
                     return False, address
         return True, address
@@ -177,9 +165,9 @@ class ArtifactServer:
         # Home Assistant's own finding: a container without the host's network.
         return ir.async_get(self._hass).async_get_issue("network", "docker_host_network") is None
 
-    async def _find_address(self) -> str:
+    async def _find_address(self, given: str) -> str:
         try:
-            found = ip_address(self._address or await async_get_source_ip(self._hass))
+            found = ip_address(given or await async_get_source_ip(self._hass))
         except (ValueError, HomeAssistantError) as error:
             raise OutsideFailed(Reason.ADDRESS_UNREACHABLE, str(error)) from error
         if found.is_unspecified or found.is_multicast:
@@ -223,27 +211,24 @@ class ArtifactServer:
             if id(file) not in kept:
                 await self._hass.async_add_executor_job(file.close)
 
-    async def _open_listener(self) -> None:
-        if self._listener is not None:
-            return
-        address = await self._find_address()
-        try:
-            self._listener = await self._listen(address)
-        except OSError as error:
-            raise OutsideFailed(Reason.ADDRESS_UNREACHABLE, str(error)) from error
-        host = f"[{address}]" if ":" in address else address
-        self._base = f"http://{host}:{self._port}/f"
+    async def _open_listener(self, given: str) -> str:
+        address = await self._find_address(given)
+        host = _host(given, address)
+        if not self._open:
+            self._open_port = self._port
+        if not self._is_open(host, address):
+            try:
+                self._open[host] = await Listener.async_open(self._answer, host, self._open_port)
+            except OSError as error:
+                raise OutsideFailed(Reason.ADDRESS_UNREACHABLE, str(error)) from error
+        return f"http://{f'[{address}]' if ':' in address else address}:{self._open_port}/f"
 
-    async def _listen(self, address: str) -> Listener:
-        every = "::" if ":" in address else "0.0.0.0"  # noqa: S104 - devices of any network of the home
-        # An address given by the owner may be that of a router or a container's host, which nobody here can bind.
-        host = address if self._address and _is_ours(address) else every
-        return await Listener.async_open(self._answer, host, self._port)
+    def _is_open(self, host: str, address: str) -> bool:
+        return not self._open.keys().isdisjoint({host, _every(address)})
 
-    async def _close_listener(self) -> None:
-        listener, self._listener = self._listener, None
-        if listener is not None:
-            await listener.async_close()
+    async def _close_listeners(self) -> None:
+        while self._open:
+            await self._open.popitem()[1].async_close()
 
     async def _answer(self, request: web.BaseRequest) -> web.StreamResponse:
         """Answer one request; nothing in it but the method and the path is looked at."""
@@ -287,6 +272,15 @@ class ArtifactServer:
         access = Access(served.install_id, name, file.size, sent, request.remote or "")
         for told in tuple(self._listeners):
             told(access)
+
+
+def _host(given: str, address: str) -> str:
+    """Return where to listen: an owner's address may be that of a router, or of a container's host."""
+    return address if given and _is_ours(address) else _every(address)
+
+
+def _every(address: str) -> str:
+    return "::" if ":" in address else "0.0.0.0"  # noqa: S104 - devices of any network of the home
 
 
 def _is_ours(address: str) -> bool:

@@ -1,6 +1,6 @@
 """Brings the artifacts of an install into the cache and serves them to its device."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -17,9 +17,13 @@ MANIFEST_NAME: Final = "manifest.jws"
 class Delivery:
     """The way of an artifact from its vendor to the device; it is held in the cache for as long as its install runs."""
 
-    def __init__(self, downloader: Downloader, server: ArtifactServer, run_blocking: RunBlocking) -> None:
+    def __init__(
+        self, downloader: Downloader, server: ArtifactServer, run_blocking: RunBlocking, address: Callable[[], str]
+    ) -> None:
+        """Take the parts; ``address`` tells the IP address that the owner gave for this hub's devices, if any."""
         self._downloader = downloader
         self._server = server
+        self._address = address
         self._blocking = run_blocking
         self._files: dict[str, dict[str, Path]] = {}
 
@@ -40,7 +44,11 @@ class Delivery:
         files = {name: paths[artifact.pin] for name, artifact in names.items()}
         if manifest:
             files[MANIFEST_NAME] = await self._downloader.async_keep(manifest, install_id)
-        return await self._server.async_serve(install_id, files)
+        return await self._server.async_serve(install_id, files, self._address())
+
+    async def async_check_address(self) -> tuple[bool, str]:
+        """Return whether devices can reach the address that they would be given, and the address."""
+        return await self._server.async_check_address(self._address())
 
     async def async_stop(self, install_id: str) -> None:
         """The install ended: its addresses are gone, and the cache may forget its artifacts."""

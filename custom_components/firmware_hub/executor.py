@@ -15,6 +15,7 @@ from homeassistant.helpers.storage import STORAGE_DIR
 
 from . import issues
 from .artifact_server import ArtifactServer
+from .config_values import serving_address
 from .const import DOMAIN
 from .core import effects as e, inputs as i
 from .core.errors import OutsideFailed
@@ -70,7 +71,9 @@ class Executor:
         folder = Path(hass.config.path(STORAGE_DIR, f"{DOMAIN}.{entry.entry_id}.tuf"))
         repositories = TufClient(outside.downloader, folder, hass.async_add_executor_job)
         self.feed_reader = FeedReader(hass, hub.feeds, outside.downloader, repositories, report)
-        delivery = Delivery(outside.downloader, outside.server, hass.async_add_executor_job)
+        self._delivery = delivery = Delivery(
+            outside.downloader, outside.server, hass.async_add_executor_job, lambda: serving_address(entry)[0]
+        )
         self._orders = orders = Orders(hub, outside.transport, delivery, self.feed_reader.raw, report)
         self._handlers: dict[type[e.Effect], Callable[[Any], Coroutine[Any, Any, None]]] = {
             e.QueryDevice: orders.async_query,
@@ -155,7 +158,7 @@ class Executor:
             await handler(effect)
 
     async def _async_check_address(self, _effect: e.CheckAddress) -> None:
-        reachable, address = await self._outside.server.async_check_address()
+        reachable, address = await self._delivery.async_check_address()
         self._report(i.AddressChecked(reachable, address))
 
     async def _async_issue(self, effect: e.RaiseIssue | e.ClearIssue) -> None:

@@ -11,6 +11,7 @@ from homeassistant.core import HomeAssistant
 
 from custom_components.firmware_hub.artifact_server import ArtifactServer, async_get_server
 
+LOCAL = "127.0.0.1"
 type Cached = Callable[[bytes], Path]
 
 
@@ -39,7 +40,7 @@ def cached(tmp_path: Path) -> Cached:
 @pytest.fixture
 async def server(hass: HomeAssistant) -> AsyncIterator[ArtifactServer]:
     server = async_get_server(hass)
-    server.set_address("127.0.0.1", free_port())
+    server.set_port(free_port())
     yield server
     await server.async_close()
 

@@ -10,7 +10,7 @@ import pytest
 from custom_components.firmware_hub import artifact_listener, artifact_server
 from custom_components.firmware_hub.artifact_server import Access, ArtifactServer
 
-from .conftest import Cached
+from .conftest import LOCAL, Cached
 
 LARGE = bytes(4_000_000)
 
@@ -26,7 +26,7 @@ def _request(url: str) -> bytes:
 
 @pytest.fixture
 async def url(server: ArtifactServer, cached: Cached) -> str:
-    return (await server.async_serve("one", {"t.bin": cached(LARGE)}))["t.bin"]
+    return (await server.async_serve("one", {"t.bin": cached(LARGE)}, LOCAL))["t.bin"]
 
 
 async def test_one_peer_gets_only_so_many_connections(url: str, client: aiohttp.ClientSession) -> None:
@@ -138,9 +138,9 @@ async def test_a_served_file_is_let_go_at_the_end(server: ArtifactServer, url: s
 
 async def test_a_file_that_stays_served_is_not_opened_twice(server: ArtifactServer, url: str, cached: Cached) -> None:
     path = cached(LARGE)
-    await server.async_serve("one", {"t.bin": path})
+    await server.async_serve("one", {"t.bin": path}, LOCAL)
     assert _open_files(path) == 1
-    await server.async_serve("one", {"other.bin": path})
+    await server.async_serve("one", {"other.bin": path}, LOCAL)
     assert _open_files(path) == 1
 
 

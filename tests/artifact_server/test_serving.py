@@ -8,16 +8,17 @@ import aiohttp
 import pytest
 from homeassistant.core import HomeAssistant
 
-from custom_components.firmware_hub.artifact_server import Access, ArtifactServer, async_get_server
+from custom_components.firmware_hub.artifact_listener import Access
+from custom_components.firmware_hub.artifact_server import ArtifactServer, async_get_server
 from custom_components.firmware_hub.core.errors import Refused
 
-from .conftest import Cached, free_port
+from .conftest import LOCAL, Cached, free_port
 
 IMAGE = bytes(range(256)) * 1_024
 
 
 async def _served(server: ArtifactServer, path: Path, install_id: str = "install-1") -> str:
-    return (await server.async_serve(install_id, {"t.bin.gz": path}))["t.bin.gz"]
+    return (await server.async_serve(install_id, {"t.bin.gz": path}, LOCAL))["t.bin.gz"]
 
 
 async def test_a_device_gets_the_file_byte_for_byte(
@@ -40,7 +41,7 @@ async def test_it_can_be_fetched_as_often_as_wanted(
 async def test_helper_images_lie_beside_it(
     server: ArtifactServer, cached: Cached, client: aiohttp.ClientSession
 ) -> None:
-    urls = await server.async_serve("one", {"t.bin.gz": cached(IMAGE), "t-minimal.bin.gz": cached(b"small")})
+    urls = await server.async_serve("one", {"t.bin.gz": cached(IMAGE), "t-minimal.bin.gz": cached(b"small")}, LOCAL)
     assert list(urls) == ["t.bin.gz", "t-minimal.bin.gz"]
     assert urls["t.bin.gz"].rsplit("/", 1)[0] == urls["t-minimal.bin.gz"].rsplit("/", 1)[0]
     async with client.get(urls["t-minimal.bin.gz"]) as answer:
@@ -148,7 +149,7 @@ async def test_the_address_is_the_same_after_a_restart(
     port = server._port
     await server.async_close()
     after = ArtifactServer(hass)
-    after.set_address("127.0.0.1", port)
+    after.set_port(port)
     assert await _served(after, cached(IMAGE)) == before
     await after.async_close()
 
@@ -176,7 +177,7 @@ async def test_a_file_that_is_not_what_its_name_says_is_not_served(server: Artif
     path.write_bytes(IMAGE[:-1] + b"x")
     with pytest.raises(Refused):
         await _served(server, path)
-    assert server._listener is None
+    assert not server._open
 
 
 async def test_other_bytes_under_the_same_install_replace_the_old_ones(
@@ -237,7 +238,7 @@ async def test_the_hub_hears_who_took_how_much(
 
 async def test_an_empty_name_list_of_a_foreign_shape_is_our_own_fault(server: ArtifactServer, cached: Cached) -> None:
     with pytest.raises(RuntimeError):
-        await server.async_serve("one", {"../../etc/passwd": cached(IMAGE)})
+        await server.async_serve("one", {"../../etc/passwd": cached(IMAGE)}, LOCAL)
 
 
 async def test_a_hub_that_stops_closes_the_server(
@@ -257,7 +258,7 @@ async def test_a_new_port_counts_when_the_old_one_is_no_longer_needed(
     server: ArtifactServer, cached: Cached, client: aiohttp.ClientSession
 ) -> None:
     old = await _served(server, cached(IMAGE), "one")
-    server.set_address("127.0.0.1", port := free_port())
+    server.set_port(port := free_port())
     assert (await _served(server, cached(IMAGE), "two")).startswith(old[: old.index("/f/")])
     await server.async_close()
     assert f":{port}/" in await _served(server, cached(IMAGE), "three")
