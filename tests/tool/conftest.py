@@ -14,6 +14,7 @@ from typing import Any, override
 import pytest
 
 from firmware_hub_tool.cli import main
+from tests.tool import wheelhouse
 
 START = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -65,6 +66,12 @@ class Tool:
         """Run a command that must not work; return its exit code and the code of its error."""
         ran = self.try_to(*words, "--json")
         return ran.code, ran.json["error"]["code"]
+
+
+@pytest.fixture(scope="session")
+def tool_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tool's wheel, freshly built, in a folder with all that it needs."""
+    return wheelhouse.build(tmp_path_factory.mktemp("wheels"))
 
 
 @pytest.fixture(autouse=True)
