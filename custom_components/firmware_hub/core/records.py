@@ -69,8 +69,11 @@ class _Dialect(Dialect):
     serialization_strategy = {datetime: _AwareTime()}  # noqa: RUF012 - the library reads a plain class attribute
 
 
+_JSON = json.JSONEncoder(separators=(",", ":"))
+
+
 def _dumps(value: object) -> str:
-    return json.dumps(value, separators=(",", ":"))
+    return _JSON.encode(value)
 
 
 _SHAPES: tuple[type[Record], ...] = (Device, Install, LedgerRow, AuditRow)
