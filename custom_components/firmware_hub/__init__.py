@@ -13,6 +13,7 @@ from homeassistant.helpers import config_validation as cv, device_registry as dr
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.storage import STORAGE_DIR
 from homeassistant.helpers.typing import ConfigType
+from homeassistant.util.hass_dict import HassKey
 
 from . import issues, services
 from .artifact_server import async_get_server
@@ -33,6 +34,7 @@ from .transport.ha_mqtt import HaMqttTransport
 
 _LOGGER = logging.getLogger(__name__)
 _CACHE_BYTES: Final = 1 << 30
+_DOWNLOADER: HassKey[Downloader] = HassKey(f"{DOMAIN}_downloader")
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
@@ -50,10 +52,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: FirmwareHubConfigEntry) 
     entry.async_on_unload(store.async_close)
     server = async_get_server(hass)
     server.set_port(serving_address(entry)[1])
-    cache = Downloader(
-        async_get_clientsession(hass), Path(hass.config.cache_path(DOMAIN)), _CACHE_BYTES, hass.async_add_executor_job
-    )
-    coordinator = FirmwareHubCoordinator(hass, entry, Outside(store, transport, cache, server))
+    coordinator = FirmwareHubCoordinator(hass, entry, Outside(store, transport, _downloader(hass), server))
     entry.runtime_data = coordinator
     await coordinator.async_restore(
         await store.async_load(),
@@ -108,6 +107,16 @@ async def _async_settings_changed(hass: HomeAssistant, entry: FirmwareHubConfigE
     async_get_server(hass).set_port(serving_address(entry)[1])
     entry.runtime_data.send(i.SettingsChanged(settings_from_entry(hass, entry)))
     entry.runtime_data.send(i.FeedsChanged(feeds_from_entry(entry)))
+
+
+def _downloader(hass: HomeAssistant) -> Downloader:
+    """Return the one downloader of all hubs: what one of them installs, no other one may drop from the cache."""
+    if _DOWNLOADER not in hass.data:
+        folder = Path(hass.config.cache_path(DOMAIN))
+        hass.data[_DOWNLOADER] = Downloader(
+            async_get_clientsession(hass), folder, _CACHE_BYTES, hass.async_add_executor_job
+        )
+    return hass.data[_DOWNLOADER]
 
 
 def _transport(hass: HomeAssistant, entry: FirmwareHubConfigEntry) -> Transport:
