@@ -8,7 +8,8 @@ import aiohttp
 import pytest
 
 from custom_components.firmware_hub import artifact_listener, artifact_server
-from custom_components.firmware_hub.artifact_server import Access, ArtifactServer
+from custom_components.firmware_hub.artifact_listener import Access
+from custom_components.firmware_hub.artifact_server import ArtifactServer
 
 from .conftest import LOCAL, Cached
 
