@@ -5,12 +5,10 @@ from typing import Any, Final, override
 
 import voluptuous as vol
 from homeassistant.config_entries import (
-    SOURCE_USER,
     ConfigEntry,
     ConfigFlowResult,
     ConfigSubentryFlow,
     OptionsFlow,
-    SubentryFlowResult,
 )
 from homeassistant.const import Platform
 from homeassistant.core import callback
@@ -34,16 +32,12 @@ from .broker_flow import BrokerSteps
 from .config_values import BUILT_IN_FEEDS, DEFAULTS, enabled_key, mirror_key
 from .const import (
     CONF_ANY_TIME,
-    CONF_KEYS,
     CONF_PARALLEL_INSTALLS,
     CONF_PAUSED,
     CONF_PUBLIC_SOURCES,
     CONF_SERVING,
     CONF_SETTLE_MINUTES,
-    CONF_TITLE,
     CONF_TRANSPORT,
-    CONF_URL,
-    CONF_VENDOR,
     CONF_WEEKDAYS,
     DOMAIN,
     SUBENTRY_FEED,
@@ -52,13 +46,10 @@ from .const import (
     TRANSPORT_HA_MQTT,
     WEEKDAYS,
 )
-from .core.errors import HubError
-from .core.keys import fingerprint, read_keys
 from .entity import device_id_of, update_entity_id
+from .feed_flow import FeedSubentryFlow
 from .forms import number, serving_errors, serving_fields, serving_values, url_error, window_fields
-from .markdown import grouped, plain
 
-_MAX_TEXT: Final = 100
 _MAX_PARALLEL: Final = 50
 _MAX_SETTLE_MINUTES: Final = 7 * 24 * 60
 
@@ -211,7 +202,6 @@ _TRANSPORT: Final = SelectSelector(
     )
 )
 _URL: Final = TextSelector(TextSelectorConfig(type=TextSelectorType.URL))
-_KEYS: Final = TextSelector(TextSelectorConfig(multiline=True))
 
 
 def _source_fields(before: Mapping[str, Any]) -> dict[Any, Any]:
@@ -234,96 +224,3 @@ def _option_errors(given: Mapping[str, Any]) -> dict[str, str]:
     if serving_errors(given[CONF_SERVING]):
         errors[CONF_SERVING] = "not_an_address"
     return errors
-
-
-class FeedSubentryFlow(ConfigSubentryFlow):
-    """A vendor's signed feed: where it is and whose keys it must be signed with."""
-
-    def __init__(self) -> None:
-        self._data: dict[str, Any] = {}
-
-    async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
-        """Add a feed."""
-        return await self._async_ask("user", user_input, {})
-
-    async def async_step_reconfigure(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
-        """Change a feed."""
-        subentry = self._get_reconfigure_subentry()
-        before = {**subentry.data, CONF_TITLE: subentry.title, CONF_KEYS: _keys_text(subentry.data[CONF_KEYS])}
-        return await self._async_ask("reconfigure", user_input, before)
-
-    async def async_step_confirm(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
-        """Show the keys' fingerprints, so that the owner can compare them with what the vendor says."""
-        if user_input is None:
-            prints = "\n".join(f"- `{grouped(fingerprint(key))}`" for key in self._data[CONF_KEYS])
-            return self.async_show_form(
-                step_id="confirm",
-                data_schema=vol.Schema({}),
-                description_placeholders={"fingerprints": prints, "vendor": plain(self._data[CONF_VENDOR])},
-            )
-        title = self._data.pop(CONF_TITLE)
-        if self.source == SOURCE_USER:
-            return self.async_create_entry(title=title, data=self._data, unique_id=self._data[CONF_URL])
-        return self.async_update_and_abort(
-            self._get_entry(),
-            self._get_reconfigure_subentry(),
-            title=title,
-            data=self._data,
-            unique_id=self._data[CONF_URL],
-        )
-
-    async def _async_ask(
-        self, step_id: str, user_input: dict[str, Any] | None, before: Mapping[str, Any]
-    ) -> SubentryFlowResult:
-        errors: dict[str, str] = {}
-        if user_input is not None:
-            errors = self._take(user_input)
-            if not errors:
-                return await self.async_step_confirm()
-        return self.async_show_form(step_id=step_id, data_schema=_feed_schema(user_input or before), errors=errors)
-
-    def _take(self, given: Mapping[str, Any]) -> dict[str, str]:
-        """Keep what was given if all of it is right; return what is wrong."""
-        errors: dict[str, str] = {}
-        url, vendor = given[CONF_URL].strip(), given[CONF_VENDOR].strip()
-        keys: tuple[str, ...] = ()
-        if (fault := url_error(url)) is not None:
-            errors[CONF_URL] = fault
-        elif url in self._other_urls():
-            errors[CONF_URL] = "already_added"
-        if not vendor or len(vendor) > _MAX_TEXT:
-            errors[CONF_VENDOR] = "no_vendor"
-        try:
-            keys = read_keys(given[CONF_KEYS])
-        except HubError as error:
-            errors[CONF_KEYS] = f"key_{error.reason}"
-        title = given.get(CONF_TITLE, "").strip()[:_MAX_TEXT] or vendor
-        self._data = {CONF_TITLE: title, CONF_URL: url, CONF_VENDOR: vendor, CONF_KEYS: list(keys)}
-        return errors
-
-    def _other_urls(self) -> set[str]:
-        changed = None if self.source == SOURCE_USER else self._get_reconfigure_subentry().subentry_id
-        return {
-            subentry.data[CONF_URL]
-            for subentry in self._get_entry().subentries.values()
-            if subentry.subentry_type == SUBENTRY_FEED and subentry.subentry_id != changed
-        }
-
-
-def _keys_text(keys: list[str]) -> str:
-    """Return stored keys as one text that can be pasted again."""
-    return f"[{', '.join(keys)}]"
-
-
-def _feed_schema(before: Mapping[str, Any]) -> vol.Schema:
-    def field(key: str, marker: type[vol.Marker] = vol.Required) -> vol.Marker:
-        return marker(key, description={"suggested_value": before.get(key, "")})
-
-    return vol.Schema(
-        {
-            field(CONF_URL): _URL,
-            field(CONF_VENDOR): TextSelector(),
-            field(CONF_KEYS): _KEYS,
-            field(CONF_TITLE, vol.Optional): TextSelector(),
-        }
-    )

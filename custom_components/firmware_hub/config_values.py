@@ -6,7 +6,7 @@ from datetime import time, timedelta
 from typing import Any, Final
 
 from homeassistant.config_entries import ConfigEntry
-from homeassistant.const import CONF_HOST, CONF_PASSWORD, CONF_PATH, CONF_PROTOCOL, CONF_USERNAME
+from homeassistant.const import CONF_HOST, CONF_MODEL, CONF_PASSWORD, CONF_PATH, CONF_PROTOCOL, CONF_USERNAME
 from homeassistant.core import HomeAssistant
 from homeassistant.util import dt as dt_util, slugify
 
@@ -16,30 +16,40 @@ from .const import (
     CONF_AUTHORITY,
     CONF_CERTIFICATE,
     CONF_ENCRYPTION,
+    CONF_FILE,
+    CONF_FILES_URL,
     CONF_FRAMING,
+    CONF_HARDWARE,
     CONF_KEY,
     CONF_KEYS,
+    CONF_KIND,
     CONF_PARALLEL_INSTALLS,
     CONF_PAUSED,
     CONF_PORT,
+    CONF_PRERELEASES,
     CONF_PUBLIC_SOURCES,
     CONF_REACHED_BY,
+    CONF_ROOT,
     CONF_SERVING,
     CONF_SETTLE_MINUTES,
     CONF_TLS,
     CONF_URL,
+    CONF_VARIANT,
     CONF_VENDOR,
     CONF_WEEKDAYS,
     CONF_WINDOW_END,
     CONF_WINDOW_START,
+    KIND_ESPHOME,
+    KIND_GITHUB,
+    KIND_SIGNED,
     SUBENTRY_FEED,
     WEEKDAYS,
 )
-from .core.model import Feed, Trust
+from .core.model import Feed, Product
 from .core.settings import Settings
+from .sources import BY_NAME as SOURCES
 from .sources.github_releases import TASMOTA_FEED
 from .sources.shelly_index import SHELLY_FEED, SHELLY_GEN1_FEED
-from .sources.signed_manifest import SignedManifestSource
 from .sources.zigbee_ota_index import ZIGBEE_OTA_FEED
 from .transport.broker import PROTOCOLS, BrokerAddress
 
@@ -100,14 +110,29 @@ def built_in_feeds(options: Mapping[str, Any]) -> tuple[Feed, ...]:
 
 def feed_from_data(feed_id: str, title: str, data: Mapping[str, Any]) -> Feed:
     """Return the feed of a subentry."""
+    kind = data.get(CONF_KIND, KIND_SIGNED)
     return Feed(
         id=feed_id,
-        source=SignedManifestSource().name,
+        source=kind,
         title=title,
         url=data[CONF_URL],
-        trust=Trust.SIGNED,
-        vendor=data[CONF_VENDOR],
-        keys=tuple(data[CONF_KEYS]),
+        trust=SOURCES[kind].trust,
+        vendor=data.get(CONF_VENDOR, ""),
+        keys=tuple(data.get(CONF_KEYS, ())),
+        product=_product(data) if kind in {KIND_ESPHOME, KIND_GITHUB} else None,
+        root=data.get(CONF_ROOT, ""),
+        files_url=data.get(CONF_FILES_URL, ""),
+    )
+
+
+def _product(data: Mapping[str, Any]) -> Product:
+    return Product(
+        manufacturer=data[CONF_VENDOR],
+        model=data[CONF_MODEL],
+        hardware=data.get(CONF_HARDWARE, ""),
+        variant=data.get(CONF_VARIANT, ""),
+        file=data.get(CONF_FILE, ""),
+        prereleases=data.get(CONF_PRERELEASES, False),
     )
 
 

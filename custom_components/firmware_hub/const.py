@@ -45,6 +45,22 @@ CONF_TITLE: Final = "title"
 CONF_URL: Final = "url"
 CONF_VENDOR: Final = "vendor"
 CONF_KEYS: Final = "keys"
+CONF_KIND: Final = "kind"
+CONF_ROOT: Final = "root"
+CONF_FILES_URL: Final = "files_url"
+CONF_REPOSITORY: Final = "repository"
+CONF_HARDWARE: Final = "hardware"
+CONF_VARIANT: Final = "variant"
+CONF_FILE: Final = "file"
+CONF_PRERELEASES: Final = "prereleases"
+
+# The kinds of feed that an owner can add are the names of their sources.
+KIND_SIGNED: Final = "signed_manifest"
+KIND_TUF: Final = "tuf_repository"
+KIND_ZIGBEE: Final = "zigbee_ota_index"
+KIND_ZIGPY: Final = "zigpy_index"
+KIND_ESPHOME: Final = "esphome_manifest"
+KIND_GITHUB: Final = "github_releases"
 
 # --- entities --------------------------------------------------------------------------------------------------------
 KEY_FIRMWARE: Final = "firmware"

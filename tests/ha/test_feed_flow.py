@@ -1,4 +1,4 @@
-"""Vendor feeds as subentries: address, maker, keys, and the fingerprints to compare."""
+"""Signed vendor feeds as subentries: address, maker, keys, and the fingerprints to compare."""
 
 from typing import Any
 
@@ -22,7 +22,9 @@ async def asked(home: Home, **changes: Any) -> Any:
     form = await home.hass.config_entries.subentries.async_init(
         (home.entry.entry_id, SUBENTRY_FEED), context={"source": SOURCE_USER}
     )
-    assert (form["type"], form["step_id"]) == (FlowResultType.FORM, "user")
+    assert (form["type"], form["step_id"]) == (FlowResultType.MENU, "user")
+    form = await home.hass.config_entries.subentries.async_configure(form["flow_id"], {"next_step_id": "signed"})
+    assert (form["type"], form["step_id"]) == (FlowResultType.FORM, "signed")
     return await home.hass.config_entries.subentries.async_configure(form["flow_id"], GIVEN | changes)
 
 
@@ -114,7 +116,7 @@ async def test_a_feed_can_be_changed_and_keeps_its_identity(home: Home) -> None:
     form = await home.hass.config_entries.subentries.async_init(
         (home.entry.entry_id, SUBENTRY_FEED), context={"source": SOURCE_RECONFIGURE, "subentry_id": "feed1"}
     )
-    assert (form["type"], form["step_id"]) == (FlowResultType.FORM, "reconfigure")
+    assert (form["type"], form["step_id"]) == (FlowResultType.FORM, "signed")
     shown = suggested(form)
     assert shown["url"] == home.vendor.manifest_url
     changed = shown | {"url": URL, "title": "Moved"}
