@@ -43,7 +43,6 @@ def returned(install: Install, context: Context, now: datetime) -> Step:
         returned_at=now,
         commits_sent=0,
         percent=None,
-        asked_last=False,
         deadline=now + limits.VERIFY_SETTLE,
         verify_until=now + limits.VERIFY_DEADLINE,
     )
