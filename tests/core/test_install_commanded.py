@@ -391,6 +391,13 @@ def test_a_device_that_restarted_and_speaks_elsewhere_lost_its_settings() -> Non
     assert script.verdict == (S.FAILED, Reason.SETTINGS_LOST)
 
 
+def test_a_device_that_left_and_speaks_elsewhere_lost_its_settings() -> None:
+    script = Script().commanded()
+    script.online(online=False)
+    script.report("1.2.0", addresses=("default/",))
+    assert script.verdict == (S.FAILED, Reason.SETTINGS_LOST)
+
+
 def test_a_device_that_is_renamed_during_its_install_lost_nothing() -> None:
     script = Script().commanded()
     script.report("1.2.0", addresses=("hall/",))
