@@ -146,6 +146,7 @@ COMMANDED = {
     "says rolled_back": f"rolling_back {ASK}",
     "says failed": f". {ASK}",
     "says rejected": f". {ASK}",
+    "says not_begun": f". {ASK}",
 }
 FAILED = {"new": "verifying"}
 

@@ -565,8 +565,8 @@ def test_a_check_after_the_claim_needs_a_state_of_its_own(fleet: Fleet) -> None:
 
 
 FAILURES = [
-    ("OTA update or check for update already in progress for 'bulb'", "failed", "busy"),
-    ("OTA update of 'bulb' failed (Device didn't respond to OTA request)", "failed", "asleep"),
+    ("OTA update or check for update already in progress for 'bulb'", "not_begun", "busy"),
+    ("OTA update of 'bulb' failed (Device didn't respond to OTA request)", "not_begun", "asleep"),
     (
         "OTA update of 'bulb' failed (Device 0x0 did not start/finish firmware download after being notified. (…))",
         "failed",
@@ -606,10 +606,10 @@ def test_an_update_that_waits_for_its_device_is_accepted(fleet: Fleet) -> None:
     assert read(fleet, answer("schedule")) == (InstallReported(BULB, Stage.ACCEPTED, attempt_id="a-7"),)
 
 
-def test_an_update_that_cannot_wait_has_failed(fleet: Fleet) -> None:
+def test_an_update_that_cannot_wait_is_not_begun(fleet: Fleet) -> None:
     (item,) = read(fleet, answer("schedule", error="OTA update or check for update already in progress for 'bulb'"))
     assert isinstance(item, InstallReported)
-    assert (item.stage, item.detail.split(":")[0]) == (Stage.FAILED, "busy")
+    assert (item.stage, item.detail.split(":")[0]) == (Stage.NOT_BEGUN, "busy")
 
 
 @pytest.mark.parametrize("error", ["Failed to check if OTA update available for 'bulb' (fetch failed)", ""])

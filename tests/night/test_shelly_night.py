@@ -72,7 +72,7 @@ async def test_its_own_schedule_is_known(house: House) -> None:
 @pytest.mark.parametrize(
     ("wrong", "state", "reason"),
     [
-        (Wrong.BUSY, InstallState.FAILED, Reason.DEVICE_REPORTED_FAILURE),
+        (Wrong.BUSY, InstallState.FAILED, Reason.NOT_BEGUN),
         (Wrong.WANTS_PASSWORD, InstallState.FAILED, Reason.DEVICE_REPORTED_FAILURE),
         (Wrong.FAILS, InstallState.FAILED, Reason.DEVICE_REPORTED_FAILURE),
         (Wrong.TRANSFER_BREAKS, InstallState.FAILED, Reason.DEVICE_REPORTED_FAILURE),

@@ -90,6 +90,7 @@ class Reason(StrEnum):
     IMAGE_REFUSED = "image_refused"
     DEVICE_REPORTED_FAILURE = "device_reported_failure"
     NOT_SENT = "not_sent"
+    NOT_BEGUN = "not_begun"
     SELF_ROLLBACK = "self_rollback"
     ROLLED_BACK_UNHEALTHY = "rolled_back_unhealthy"
     ROLLBACK_LOST = "rollback_lost"

@@ -28,6 +28,7 @@ class Stage(StrEnum):
     COMMITTED = "committed"
     CLAIMS_DONE = "claims_done"
     ROLLED_BACK = "rolled_back"
+    NOT_BEGUN = "not_begun"
     FAILED = "failed"
     REJECTED = "rejected"
 

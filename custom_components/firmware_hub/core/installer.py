@@ -64,7 +64,7 @@ class Installer:
         self.last: dict[DeviceId, Install] = {}
         self.rollout = Rollout()
         self.keeper = Gatekeeper(fleet, feeds, self.rollout, capabilities)
-        self.asking = Asking(fleet, agenda)
+        self.asking = Asking(fleet, agenda, capabilities)
         self.lending = Lending(fleet, agenda, self.is_commanded)
         self.plan_due = False
         self._verdicts = Verdicts(fleet, agenda, self.rollout)

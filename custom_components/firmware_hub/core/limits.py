@@ -9,9 +9,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 # --- foreign input ---------------------------------------------------------------------------------------------------
-MAX_PAYLOAD_BYTES = 1_000_000  # one MQTT message; Zigbee2MQTT's bridge/devices of a large house is about 700 kB
+MAX_PAYLOAD_BYTES = 4_000_000  # one MQTT message; Zigbee2MQTT's list of 200 devices is about 700 kB, and it holds 1,000
 MAX_JSON_DEPTH = 32  # the deepest known message (Zigbee2MQTT exposes) has 12 levels
-MAX_JSON_CONTAINERS = 200_000  # objects and lists of one document; each costs about 100 bytes of memory
+MAX_JSON_CONTAINERS = 400_000  # objects and lists of one document; each costs about 100 bytes of memory
 MAX_TEXT = 255  # characters of a name, model, version or topic that is kept; Home Assistant's own state limit
 MAX_URL = 2048  # characters
 MAX_NOTES = 16_384  # characters of release notes kept for one release

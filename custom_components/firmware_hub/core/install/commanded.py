@@ -39,7 +39,11 @@ from .happenings import (
     TimeJumped,
 )
 
-_FAILURES = {Stage.FAILED: Reason.DEVICE_REPORTED_FAILURE, Stage.REJECTED: Reason.IMAGE_REFUSED}
+_FAILURES = {
+    Stage.FAILED: Reason.DEVICE_REPORTED_FAILURE,
+    Stage.NOT_BEGUN: Reason.NOT_BEGUN,
+    Stage.REJECTED: Reason.IMAGE_REFUSED,
+}
 _ABOUT_TO_RESTART = frozenset({Stage.REBOOTING, Stage.CLAIMS_DONE})
 _AFTER_RESTART = frozenset({Stage.RESTARTED, Stage.TRIAL, Stage.COMMITTED})
 _JUDGED_BY = ("deadline", "command_at", "command_deadline", "returned_at", "verify_until")
@@ -117,7 +121,7 @@ def _percent(before: int | None, now: int | None) -> int | None:
 
 def stirred(install: Install, item: Staged, context: Context, now: datetime) -> Step:
     """Go on with the last attempt when the device reacts after its time: another command now would disturb it."""
-    if not install.attempt_id:
+    if not install.attempt_id or item.stage is Stage.NOT_BEGUN:
         return Step(install)
     going_on = replace(
         install,
@@ -165,10 +169,21 @@ def _seen_old(install: Install, item: Sighted, context: Context, now: datetime) 
         return end(install, S.REJECTED, install.failure, now, detail=install.failure_detail)
     if install.failure is Reason.DEVICE_REPORTED_FAILURE:
         return end(install, S.FAILED, install.failure, now, detail=install.failure_detail)
+    if install.failure is Reason.NOT_BEGUN:
+        return _not_begun(install, context, now)
     back = item.rebooted if context.capabilities.announces_boot else install.restarted
     if back and install.failure is not Reason.NOT_SENT:
         return came_back_old(install, context, now)
     return Step(install)
+
+
+def _not_begun(install: Install, context: Context, now: datetime) -> Step:
+    """Try again what was not begun, after its deadline all the same; it is not worth more words than a silence."""
+    if install.attempt >= limits.MAX_ATTEMPTS:
+        return end(install, S.FAILED, Reason.NOT_BEGUN, now, detail=install.failure_detail)
+    over = install.command_deadline or now
+    again = Hold(Reason.WAITS_FOR_RETRY, {"attempt": str(install.attempt + 1)}, max(over, now + limits.RETRY_DELAY))
+    return hold(install, again, context, now)
 
 
 def health_early(install: Install, item: Health, _context: Context, _now: datetime) -> Step:
@@ -188,6 +203,8 @@ def deadline_passed(install: Install, _item: DeadlinePassed, context: Context, n
     if not install.asked_last:
         asked = replace(install, asked_last=True, old_seen=False, deadline=now + context.answer_time)
         return Step(asked, (QueryDevice(install.device_id),))
+    if install.failure is Reason.NOT_BEGUN:
+        return _not_begun(install, context, now)
     if install.old_seen:
         return _still_old(install, context, now)
     if install.helper_seen:

@@ -85,9 +85,7 @@ def seen(install: Install, item: Sighted, context: Context, now: datetime) -> St
 
 def fetched(install: Install, _item: Fetched, context: Context, now: datetime) -> Step:
     """Ask the device what it runs: the command needs its fresh word."""
-    ready = replace(
-        install, state=S.DOWNLOADED, fetched=True, fetch_failures=0, deadline=now + context.answer_time
-    )
+    ready = replace(install, state=S.DOWNLOADED, fetched=True, fetch_failures=0, deadline=now + context.answer_time)
     return Step(ready, (QueryDevice(install.device_id),))
 
 

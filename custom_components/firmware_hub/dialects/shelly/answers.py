@@ -25,6 +25,8 @@ _MAX_GENERATION = 99
 _UPDATE = "shelly.update"
 # Wrong password, and locked out after too many of them (firmware 2.0).
 _WANTS_PASSWORD = (401, 429)
+# It has no room or no time for it now: it updates already.
+_BUSY = -114
 _STAGES = {
     "ota_begin": Stage.DOWNLOADING,
     "ota_progress": Stage.DOWNLOADING,
@@ -118,8 +120,8 @@ def refusal(error: Object, device: Device, *, retained: bool) -> tuple[DeviceInp
 def install(frame: Object, device: Device, attempt_id: str, *, retained: bool) -> tuple[DeviceInput, ...]:
     """Read what a device answered to the install command of an attempt.
 
-    An error says that this device does not begin, for a reason of its own: it updates already, it wants a password. It
-    says nothing against the image, so it is a failure and no rejection.
+    An error says that this device does not begin, for a reason of its own: it updates already, which is over some time,
+    or it wants a password. It says nothing against the image, so it is never a rejection.
 
     Raises:
         BadInput: the error has no code.
@@ -128,7 +130,8 @@ def install(frame: Object, device: Device, attempt_id: str, *, retained: bool) -
     if error is None:
         return (InstallReported(device.id, Stage.ACCEPTED, attempt_id=attempt_id, retained=retained),)
     detail = clean_label(f"error {_code(error)}: {error.label('message')}")
-    return (InstallReported(device.id, Stage.FAILED, attempt_id=attempt_id, detail=detail, retained=retained),)
+    stage = Stage.NOT_BEGUN if _code(error) == _BUSY else Stage.FAILED
+    return (InstallReported(device.id, stage, attempt_id=attempt_id, detail=detail, retained=retained),)
 
 
 def events(params: Object, device: Device, *, retained: bool) -> tuple[DeviceInput, ...]:

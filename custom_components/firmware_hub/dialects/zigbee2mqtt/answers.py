@@ -72,6 +72,13 @@ _SENTENCES = (
 )
 
 
+_STAGES = {
+    Failure.BUSY: Stage.NOT_BEGUN,
+    Failure.ASLEEP: Stage.NOT_BEGUN,
+    Failure.INVALID_IMAGE: Stage.REJECTED,
+}
+
+
 def transaction(device: Device, attempt: str) -> str:
     """Return the words by which the hub knows its own answers again. Never raises."""
     return f"{attempt}@{ieee_of(device)}"
@@ -142,8 +149,9 @@ def read_schedule(base: str, message: Message, book: AddressBook) -> tuple[Devic
 
 def _failed(device: Device, attempt: str, sentence: str, message: Message) -> InstallReported:
     kind, detail = failure(sentence)
-    stage = Stage.REJECTED if kind is Failure.INVALID_IMAGE else Stage.FAILED
-    return InstallReported(device.id, stage, attempt_id=attempt, detail=detail, retained=message.retained)
+    return InstallReported(
+        device.id, _STAGES.get(kind, Stage.FAILED), attempt_id=attempt, detail=detail, retained=message.retained
+    )
 
 
 def _answered(base: str, message: Message, book: AddressBook) -> tuple[Device, str, str | None] | None:

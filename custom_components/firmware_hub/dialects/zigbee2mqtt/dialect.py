@@ -66,6 +66,9 @@ class Zigbee2MqttDialect:
         max_deadline=timedelta(hours=8),
         # The radio is shared by the whole mesh, and Zigbee2MQTT sets no limit itself (dialects.md 1.9).
         parallel=1,
+        # A check waits a minute for its device (dialects.md 1.6), and one for each device at once would crowd the mesh.
+        answer_time=timedelta(seconds=75),
+        asks_apart=timedelta(seconds=10),
     )
     # What the devices say is subscribed when they are known: a state or an answer is about a device that was listed.
     filters: tuple[str, ...] = FILTERS
