@@ -129,7 +129,7 @@ def circumstances(state: S, *, late: bool) -> Iterator[dict[str, Any]]:
     if state in BEFORE:
         yield from product(attempt_id=("", "a") if late else ("",), fetch_failures=(0, len(limits.FETCH_RETRY)))
     elif state in COMMANDED:
-        failures = (Reason.NOT_SENT, Reason.DEVICE_REPORTED_FAILURE, Reason.IMAGE_REFUSED)
+        failures = (Reason.NOT_SENT, Reason.NOT_BEGUN, Reason.DEVICE_REPORTED_FAILURE, Reason.IMAGE_REFUSED)
         did: list[dict[str, Any]] = [
             {},
             {"reacted": True},
