@@ -52,11 +52,20 @@ def statement(report: Report, manifest: Manifest, ledger: LedgerRow, now: dateti
     except HubError as error:
         report.refused("dates and history", error)
         return None
-    expires = manifest.expires
-    words = f"good until {in_words(expires)}" if expires else "no dates are stated"
-    soon = expires is not None and expires - now < _SOON
-    report.check("dates and history", Outcome.WARNING if soon else Outcome.OK, words)
+    if manifest.expires is None:
+        report.check("dates and history", Outcome.OK, "no dates are stated")
+    else:
+        expiry(report, manifest.expires, now, "dates and history")
     return after
+
+
+def expiry(report: Report, expires: datetime, now: datetime, name: str = "dates") -> None:
+    """Tell until when something is good."""
+    if expires <= now:
+        report.check(name, Outcome.FAILED, f"expired {in_words(expires)}", reason=Reason.EXPIRED)
+    else:
+        soon = expires - now < _SOON
+        report.check(name, Outcome.WARNING if soon else Outcome.OK, f"good until {in_words(expires)}")
 
 
 def releases(report: Report, manifest: Manifest, now: datetime) -> None:

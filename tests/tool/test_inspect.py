@@ -2,9 +2,13 @@
 
 import json
 import struct
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from tuf.api.metadata import TOP_LEVEL_ROLE_NAMES, Metadata, Role, Root, TargetFile, Targets
+from tuf.api.serialization.json import JSONSerializer
 
 from simulator.esp import esp32_image
 from simulator.images import Image
@@ -12,7 +16,7 @@ from simulator.keys import SigningKey
 from simulator.shelly_package import index_of_app, package
 from simulator.vendor import Vendor
 from simulator.zigbee_images import build_ota
-from tests.tool.conftest import Maker, Ran, Serve, Tool
+from tests.tool.conftest import START, Maker, Ran, Serve, Tool
 
 FIXTURES = Path(__file__).parents[1] / "sources" / "fixtures"
 
@@ -85,7 +89,9 @@ def test_an_expired_manifest_is_wrong(maker: Maker) -> None:
     assert (ran.code, ran.checks("failed")) == (1, {"dates and history": "expired"})
 
 
-@pytest.mark.parametrize("text", ["eyJ.eyJ.x", "eyJhbGciOiJFUzI1NiJ9.!!.x", "eyJhbGciOiJFUzI1NiJ9.bm8.x", "eyJ1.2.3"])
+@pytest.mark.parametrize(
+    "text", ["eyJ.eyJ.x", "eyJhbGciOiJFUzI1NiJ9.!!.x", "eyJhbGciOiJFUzI1NiJ9.bm8.x", "eyJ1.2.3", "eyJhIjpbXX0.e30.x"]
+)
 def test_a_broken_envelope_is_malformed(tool: Tool, text: str) -> None:
     ran = _inspect(tool, text.encode())
     assert (ran.code, ran.checks("failed")) == (1, {"manifest": "malformed"})
@@ -133,6 +139,65 @@ def test_a_long_index_is_cut_for_people_and_whole_for_machines(maker: Maker) -> 
     assert "  and 11 more (--all)" in maker.tool("inspect", maker.manifest).out.splitlines()
     assert "more (--all)" not in maker.tool("inspect", maker.manifest, "--all").out
     assert len(maker.tool("inspect", maker.manifest, "--json").json["releases"]) == 31
+
+
+@pytest.mark.parametrize("name", ["garage.json", "calendar_version.json"])
+def test_an_index_whose_files_lie_beside_it_can_be_read_from_a_file(tool: Tool, name: str) -> None:
+    ran = tool("inspect", FIXTURES / "esphome_manifest" / name, "--json")
+    assert ran.json["kind"] == "esphome_manifest"
+
+
+# --- TUF --------------------------------------------------------------------------------------------------------------
+
+
+def _tuf(metadata: Metadata[Root] | Metadata[Targets]) -> bytes:
+    return metadata.to_bytes(JSONSerializer())
+
+
+def _targets(custom: dict[str, Any], path: str = "acme/plug.bin") -> bytes:
+    described = TargetFile(7, {"sha256": "ab" * 32}, path, {"custom": custom})
+    return _tuf(Metadata(Targets(version=3, expires=START + timedelta(days=9), targets={path: described})))
+
+
+def test_the_root_of_a_repository_shows_who_must_sign(tool: Tool) -> None:
+    ran = _inspect(tool, _tuf(Metadata(Root(version=2, expires=START + timedelta(days=365)))))
+    assert (ran.json["kind"], ran.json["version"], ran.json["expires"]) == ("TUF root", 2, "2027-11-23T12:00:00Z")
+    assert ran.checks("failed").keys() == {f"role {name}" for name in ("root", "timestamp", "snapshot", "targets")}
+
+
+def test_metadata_that_has_expired_is_wrong(tool: Tool) -> None:
+    roles = {name: Role(["a"], 1) for name in TOP_LEVEL_ROLE_NAMES}
+    root = Root(version=2, expires=START - timedelta(days=1), roles=roles)
+    ran = _inspect(tool, _tuf(Metadata(root)))
+    assert (ran.code, ran.checks("failed")) == (1, {"dates": "expired"})
+
+
+def test_the_targets_of_a_repository_show_their_releases(tool: Tool) -> None:
+    release = {"match": {"manufacturer": "Acme", "model": ["PLUG-S1"]}, "version": "1.2.0"}
+    ran = _inspect(tool, _targets(release))
+    [shown] = ran.json["releases"]
+    assert (ran.code, shown["version"], shown["fits"]["model"]) == (0, "1.2.0", ["PLUG-S1"])
+
+
+def test_a_target_with_a_fault_names_its_path(tool: Tool) -> None:
+    ran = _inspect(tool, _targets({"match": {"manufacturer": "Acme", "modle": "PLUG-S1"}, "version": "1.2.0"}))
+    assert (ran.code, ran.checks("failed")) == (1, {"targets": "unknown_match_key"})
+
+
+@pytest.mark.parametrize(
+    "signed",
+    [
+        {"_type": "king", "version": 1, "expires": "2027-01-01T00:00:00Z"},
+        {"_type": "root", "version": 1, "expires": "2027-01-01T00:00:00Z"},
+        {"_type": "targets", "version": 1, "expires": "2027-01-01T00:00:00Z", "targets": []},
+        {"_type": "root", "version": 0, "expires": "2027-01-01T00:00:00Z"},
+        {"_type": "root", "version": 1, "expires": "soon"},
+        [],
+    ],
+)
+def test_metadata_that_makes_no_sense_is_malformed(tool: Tool, signed: object) -> None:
+    ran = _inspect(tool, json.dumps({"signed": signed, "signatures": []}).encode())
+    assert (ran.code, ran.checks("failed")) == (1, {"metadata": "malformed"})
 
 
 # --- keys -------------------------------------------------------------------------------------------------------------
