@@ -342,3 +342,32 @@ def test_of_those_who_may_start_now_the_first_of_a_release_goes_alone() -> None:
     script.approve(LAMP, at_once=True)
     assert [sent.device_id for sent in script.commands] == [PLUG]
     assert script.view(LAMP).reason is Reason.WAITS_FOR_PILOT
+
+
+@pytest.mark.parametrize(("dialect", "at_once"), [("mesh", [PLUG, LAMP]), ("open", [PLUG, LAMP, FAN])])
+def test_a_family_may_allow_fewer_at_a_time_than_the_owner(dialect: str, at_once: list[str]) -> None:
+    script = Script(dialect=dialect).commanded()
+    succeed(script)
+    for device_id in (LAMP, FAN):
+        script.report(device_id=device_id)
+        script.answers[device_id] = {"version": "1.0.0"}
+        script.approve(device_id)
+    script.wait(limits.PILOT_SETTLE + SECOND)
+    assert [sent.device_id for sent in script.commands] == at_once
+
+
+def test_a_place_is_taken_over_a_restart_and_free_when_its_install_ended() -> None:
+    script = Script(dialect="mesh").commanded()
+    succeed(script)
+    for device_id in (LAMP, FAN):
+        script.report(device_id=device_id)
+        script.answers[device_id] = {"version": "1.0.0"}
+        script.approve(device_id)
+    script.wait(limits.PILOT_SETTLE + SECOND)
+    script.restart(SECOND)
+    script.report(device_id=FAN)
+    script.wait(MINUTE)
+    assert [sent.device_id for sent in script.commands] == [PLUG, LAMP]
+    succeed(script, LAMP)
+    script.wait(SECOND)
+    assert [sent.device_id for sent in script.commands] == [PLUG, LAMP, FAN]
