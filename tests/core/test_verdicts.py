@@ -344,8 +344,8 @@ def test_of_those_who_may_start_now_the_first_of_a_release_goes_alone() -> None:
     assert script.view(LAMP).reason is Reason.WAITS_FOR_PILOT
 
 
-@pytest.mark.parametrize(("dialect", "at_once"), [("mesh", [PLUG, LAMP]), ("open", [PLUG, LAMP, FAN])])
-def test_a_family_may_allow_fewer_at_a_time_than_the_owner(dialect: str, at_once: list[str]) -> None:
+@pytest.mark.parametrize(("dialect", "at_once"), [("mesh", 1), ("open", 2)])
+def test_a_family_may_allow_fewer_at_a_time_than_the_owner(dialect: str, at_once: int) -> None:
     script = Script(dialect=dialect).commanded()
     succeed(script)
     for device_id in (LAMP, FAN):
@@ -353,7 +353,7 @@ def test_a_family_may_allow_fewer_at_a_time_than_the_owner(dialect: str, at_once
         script.answers[device_id] = {"version": "1.0.0"}
         script.approve(device_id)
     script.wait(limits.PILOT_SETTLE + SECOND)
-    assert [sent.device_id for sent in script.commands] == at_once
+    assert len(script.commands) == 1 + at_once
 
 
 def test_a_place_is_taken_over_a_restart_and_free_when_its_install_ended() -> None:
@@ -364,10 +364,12 @@ def test_a_place_is_taken_over_a_restart_and_free_when_its_install_ended() -> No
         script.answers[device_id] = {"version": "1.0.0"}
         script.approve(device_id)
     script.wait(limits.PILOT_SETTLE + SECOND)
+    (busy,) = (sent.device_id for sent in script.commands[1:])
+    waits = FAN if busy == LAMP else LAMP
     script.restart(SECOND)
-    script.report(device_id=FAN)
+    script.report(device_id=waits)
     script.wait(MINUTE)
-    assert [sent.device_id for sent in script.commands] == [PLUG, LAMP]
-    succeed(script, LAMP)
+    assert len(script.commands) == 2
+    succeed(script, busy)
     script.wait(SECOND)
-    assert [sent.device_id for sent in script.commands] == [PLUG, LAMP, FAN]
+    assert [sent.device_id for sent in script.commands] == [PLUG, busy, waits]
