@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shutil
 from pathlib import Path
 from typing import Final
 
@@ -159,3 +160,5 @@ def _store_path(hass: HomeAssistant, entry: FirmwareHubConfigEntry) -> Path:
 def _remove_store(path: Path) -> None:
     for suffix in ("", "-wal", "-shm"):
         path.with_name(path.name + suffix).unlink(missing_ok=True)
+    # What the clients of TUF repositories verified.
+    shutil.rmtree(path.with_suffix(".tuf"), ignore_errors=True)

@@ -167,7 +167,9 @@ async def test_a_feed_is_changed_in_the_form_of_its_kind(home: Home) -> None:
         (home.entry.entry_id, SUBENTRY_FEED), context={"source": SOURCE_RECONFIGURE, "subentry_id": feed_id}
     )
     assert (form["type"], form["step_id"]) == (FlowResultType.FORM, "github")
-    shown = {str(key): (key.description or {}).get("suggested_value") for key in form["data_schema"].schema}
+    schema = form["data_schema"]
+    assert schema is not None
+    shown = {str(key): (key.description or {}).get("suggested_value") for key in schema.schema}
     assert (shown["repository"], shown["file"]) == ("acme/plug", "plug-{version}.bin")
     done = await answered(home, form, GIVEN["github"] | {"file": "{tag}.bin", "title": "Plugs"})
     assert (done["type"], done["reason"]) == (FlowResultType.ABORT, "reconfigure_successful")
