@@ -123,7 +123,7 @@ class Zigbee2MqttBridge(BridgeVoice):
         while others := self._tasks - {asyncio.current_task()}:
             for task in others:
                 task.cancel()
-            # Not gather, which returns at once if all have ended: what takes them off the list would never get its turn.
+            # Not gather: it returns at once if all have ended, and what takes them off the list never gets its turn.
             await asyncio.wait(others)
         self._running.clear()
 
