@@ -4,7 +4,7 @@ import functools
 import http.server
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,7 +14,11 @@ from typing import Any, override
 import pytest
 
 from firmware_hub_tool.cli import main
+from simulator.broker import Broker
+from simulator.devices.open import OpenDevice, OpenMisbehaviour
+from simulator.link import OwnLink
 from tests.tool import wheelhouse
+from tests.tool.trial import OLD, SPEED, Make, Trial
 
 START = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
@@ -152,3 +156,32 @@ def _serving(folder: Path) -> Iterator[str]:
 def serve() -> Serve:
     """A web server for a folder, while it is needed."""
     return _serving
+
+
+@pytest.fixture
+def broker(_sockets: None) -> Iterator[Broker]:
+    """A real Mosquitto."""
+    with Broker() as broker:
+        yield broker
+
+
+@pytest.fixture
+def trial(tool: Tool, broker: Broker, capsys: pytest.CaptureFixture[str]) -> Trial:
+    """In an empty folder."""
+    return Trial(broker, capsys)
+
+
+@pytest.fixture
+async def make(broker: Broker) -> AsyncIterator[Make]:
+    """Make devices that are stopped at the end."""
+    made: list[OpenDevice] = []
+
+    def make(*misbehaviours: OpenMisbehaviour, kind: type[OpenDevice] = OpenDevice, **options: Any) -> OpenDevice:
+        defaults: dict[str, Any] = {"name": "plug", "image": OLD, "mac": "02:00:00:00:00:01", "speed": SPEED}
+        defaults |= {"slots": 2, "trial_seconds": 60.0, "misbehaviours": misbehaviours}
+        made.append(kind(link=OwnLink(broker.host, broker.port), **defaults | options))
+        return made[-1]
+
+    yield make
+    for device in made:
+        await device.stop()

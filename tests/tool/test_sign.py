@@ -8,6 +8,9 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from cryptography.hazmat.primitives import serialization as form
+from cryptography.hazmat.primitives.asymmetric import ec, x25519
+from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 from firmware_hub_tool.core.errors import BadInput, Refused
 from firmware_hub_tool.core.manifest import read_manifest
@@ -68,6 +71,26 @@ def test_a_weak_key_signs_nothing(maker: Maker) -> None:
 
 def test_a_public_key_signs_nothing(maker: Maker) -> None:
     assert maker.tool.refusal("sign", maker.folder, "--key", "acme.pub.json") == (3, "no_private_key")
+
+
+@pytest.mark.parametrize("curve", [ec.SECP384R1(), ec.SECP256K1()])
+def test_a_key_on_another_curve_signs_nothing(maker: Maker, curve: ec.EllipticCurve) -> None:
+    Path("other.pem").write_bytes(_private_pem(ec.generate_private_key(curve)))
+    assert maker.tool.refusal("sign", maker.folder, "--key", "other.pem") == (3, "malformed")
+
+
+def test_a_key_of_a_kind_that_signs_nothing_is_said(maker: Maker) -> None:
+    Path("other.pem").write_bytes(_private_pem(x25519.X25519PrivateKey.generate()))
+    assert maker.tool.refusal("sign", maker.folder, "--key", "other.pem") == (3, "no_private_key")
+
+
+def test_an_algorithm_that_is_not_the_key_s_is_said(maker: Maker) -> None:
+    assert maker.tool.refusal("sign", maker.folder, "--key", "acme.pem", "--algorithm", "EdDSA") == (3, "malformed")
+
+
+def test_a_passphrase_for_a_key_that_has_none_does_no_harm(maker: Maker) -> None:
+    Path("words").write_text("correct horse\n")
+    maker.sign("--passphrase-file", "words")
 
 
 def test_a_key_that_others_can_read_is_warned_about(maker: Maker) -> None:
@@ -255,6 +278,8 @@ def _files(maker: Maker) -> dict[str, bytes]:
 
 
 def _pem(key: SigningKey) -> bytes:
-    from cryptography.hazmat.primitives import serialization as form
+    return _private_pem(key.private)
 
-    return key.private.private_bytes(form.Encoding.PEM, form.PrivateFormat.PKCS8, form.NoEncryption())
+
+def _private_pem(key: PrivateKeyTypes) -> bytes:
+    return key.private_bytes(form.Encoding.PEM, form.PrivateFormat.PKCS8, form.NoEncryption())
