@@ -24,6 +24,8 @@ from .matching import ModelKey, concerns, why_not_installable
 from .model import Device, FitKey, Install, InstallState, Offer
 from .turn import Turn
 
+_OF_TIME = frozenset({Reason.EXPIRED, Reason.FREEZE_SUSPECTED, Reason.NOT_YET_VALID})
+"""What a library that reads the clock itself refuses by it."""
 _OF_A_FEED = (IssueKind.MANIFEST_REFUSED, IssueKind.FEED_UNREACHABLE, IssueKind.MANIFEST_EXPIRED)
 
 
@@ -82,10 +84,7 @@ class FeedDesk:
         """Judge a manifest that was verified and read."""
         if item.feed_id not in self._feeds.states:
             return
-        if not self._installer.keeper.state.clock_trusted and not item.from_store:
-            # Not the vendor's fault, and there is a repair about the clock: no refusal is told.
-            wait = self._feeds.failed(item.feed_id, Reason.CLOCK_UNTRUSTED)
-            self._agenda.set("feed", item.feed_id, turn.now + wait)
+        if not item.from_store and self._in_doubt_of_the_clock(item.feed_id, turn):
             return
         before = self._offers()
         try:
@@ -115,8 +114,18 @@ class FeedDesk:
 
     def refused(self, item: ManifestRefused, turn: Turn) -> None:
         """Take in that a feed's bytes could not be verified or read."""
-        if item.feed_id in self._feeds.states:
+        known = item.feed_id in self._feeds.states
+        if known and not (item.reason in _OF_TIME and self._in_doubt_of_the_clock(item.feed_id, turn)):
             self._refuse(item.feed_id, item.reason, f"{item.path} {item.detail}".strip(), turn)
+
+    def _in_doubt_of_the_clock(self, feed_id: str, turn: Turn) -> bool:
+        """Judge nothing while the clock is not believed; whether that is so."""
+        if self._installer.keeper.state.clock_trusted:
+            return False
+        # Not the vendor's fault, and there is a repair about the clock: no refusal is told.
+        wait = self._feeds.failed(feed_id, Reason.CLOCK_UNTRUSTED)
+        self._agenda.set("feed", feed_id, turn.now + wait)
+        return True
 
     def failed(self, item: FetchFailed, turn: Turn) -> None:
         """Take in an outage; it is worth a repair when it lasts."""
