@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from homeassistant.core import HomeAssistant
@@ -233,7 +234,7 @@ def test_the_proof_says_how_far_it_goes(hass: HomeAssistant, trust: Trust, said:
         ({"sha256": "", "checksum": "sha3-256:" + "ef" * 32}, "SHA3-256 checksum: `efefefef "),
     ],
 )
-def test_a_checksum_says_of_which_kind_it_is(hass: HomeAssistant, digest: dict[str, str], said: str) -> None:
+def test_a_checksum_says_of_which_kind_it_is(hass: HomeAssistant, digest: dict[str, Any], said: str) -> None:
     artifact = replace(RELEASE.main, **digest)
     assert said in notes(hass, replace(OFFER, release=replace(RELEASE, artifacts=(artifact,))))
 
