@@ -20,6 +20,7 @@ from custom_components.firmware_hub.core.effects import (
 from custom_components.firmware_hub.core.errors import Reason
 from custom_components.firmware_hub.core.inputs import (
     ForgetRequested,
+    HealthReported,
     InstallReported,
     ModelReleased,
     RetryRequested,
@@ -373,3 +374,19 @@ def test_a_place_is_taken_over_a_restart_and_free_when_its_install_ended() -> No
     succeed(script, busy)
     script.wait(SECOND)
     assert [sent.device_id for sent in script.commands] == [PLUG, busy, waits]
+
+
+@pytest.mark.parametrize("worse", ["battery", "unknown"])
+def test_the_first_device_of_a_release_is_one_on_the_mains_that_is_on_line(worse: str) -> None:
+    script = Script(NOON)
+    script.report(device_id=LAMP, battery_powered=worse == "battery")
+    if worse == "unknown":
+        script.restart(SECOND)
+    else:
+        script.tell(HealthReported(LAMP, battery_percent=90))
+    script.ready()
+    script.answers[LAMP] = {"version": "1.0.0"}
+    script.approve(LAMP)
+    script.approve()
+    script.wait(12 * HOUR + SECOND)
+    assert [sent.device_id for sent in script.commands] == [PLUG]
