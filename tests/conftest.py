@@ -43,12 +43,16 @@ else:
 LONGEST_FIRST = ("e2e/test_demo.py", "e2e/test_killed.py", "e2e/", "night/")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the longest, and keep the order otherwise."""
+    """Begin with the longest, keep the order otherwise, and give one to what a set lists: workers have to agree."""
+    functions = {item.nodeid.partition("[")[0]: None for item in items}
+    order = {function: number for number, function in enumerate(functions)}
 
-    def place(item: pytest.Item) -> int:
+    def place(item: pytest.Item) -> tuple[int, int, str]:
         name = item.path.relative_to(ROOT / "tests").as_posix()
-        return next((rank for rank, start in enumerate(LONGEST_FIRST) if name.startswith(start)), len(LONGEST_FIRST))
+        rank = next((rank for rank, start in enumerate(LONGEST_FIRST) if name.startswith(start)), len(LONGEST_FIRST))
+        return rank, order[item.nodeid.partition("[")[0]], item.nodeid
 
     items.sort(key=place)
 
