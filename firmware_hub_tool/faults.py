@@ -29,6 +29,7 @@ class Code(StrEnum):
     NO_PRIVATE_KEY = "no_private_key"
     WRONG_PASSPHRASE = "wrong_passphrase"  # noqa: S105 - the name of a fault
     PASSPHRASE_NEEDED = "passphrase_needed"  # noqa: S105 - the name of a fault
+    NO_CERTIFICATE = "no_certificate"
     NO_YAML = "no_yaml"
     UNKNOWN_NAME = "unknown_name"
     NEEDS_QUOTES = "needs_quotes"

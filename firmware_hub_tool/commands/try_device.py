@@ -18,6 +18,8 @@ Examples:
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import ipaddress
 import re
 import socket
 import ssl
@@ -39,6 +41,12 @@ from ..report import Report
 NAME, HELP = "try-device", "try a real device against the open device protocol"
 _DEVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}", re.ASCII)
 _QUICK = 0.0
+_PORT, _TLS_PORT = 1883, 8883
+# A name or an IPv4 address, perhaps with a port; an IPv6 address alone, or in brackets and perhaps with a port.
+_BROKER = re.compile(
+    r"(?:(?P<bare>[0-9A-Fa-f]*:[0-9A-Fa-f]*:[0-9A-Fa-f:.]*)"
+    r"|(?:\[(?P<bracketed>[0-9A-Fa-f:.]+)\]|(?P<host>[^\s:/\[\]]+))(?::(?P<port>[0-9]{1,5}))?)"
+)
 
 
 def add_arguments(parser: ArgumentParser) -> None:
@@ -59,7 +67,12 @@ def add_arguments(parser: ArgumentParser) -> None:
         default=[],
         help="an image that it must refuse: for other hardware, or with a lower counter; may be repeated",
     )
-    parser.add_argument("--address", help="this machine's address as the device sees it; default: as the broker does")
+    parser.add_argument(
+        "--address",
+        metavar="IP",
+        type=_ip,
+        help="this machine's address as the device sees it; default: as the broker does",
+    )
     parser.add_argument("--quick", action="store_true", help="leave out the trial without a commit: it takes minutes")
     parser.add_argument("--answer-seconds", metavar="N", type=_seconds, default=30.0, help="default %(default).0f")
     parser.add_argument("--install-seconds", metavar="N", type=_seconds, default=600.0, help="default %(default).0f")
@@ -70,7 +83,7 @@ def run(args: Namespace, report: Report) -> Exit:
     """Do it."""
     if (args.image is None) != (args.release is None):
         raise Fault(Exit.USAGE, Code.USAGE, "--image and --release go together")
-    host, port = _broker(args)
+    host, port = broker_of(args)
     plan = Plan(
         image=read_file(args.image, limits.MAX_ARTIFACT_BYTES) if args.image else b"",
         version=args.release or "",
@@ -101,25 +114,44 @@ def _run_loop(args: Namespace, report: Report, plan: Plan, host: str, port: int)
 async def _try(args: Namespace, report: Report, plan: Plan, host: str, port: int) -> None:
     password = None
     if args.password_file:
-        password = read_file(args.password_file, limits.MAX_KEY_TEXT).split(b"\n", 1)[0].decode()
-    tls = ssl.create_default_context(cafile=args.ca) if args.tls else None
-    async with aiomqtt.Client(host, port, username=args.username, password=password, tls_context=tls) as client:
+        password = read_file(args.password_file, limits.MAX_KEY_TEXT).split(b"\n", 1)[0].decode(errors="replace")
+    address = args.address or _own_address(host, port)
+    if plan.flash and ipaddress.ip_address(address).is_loopback:
+        report.warn(f"the image is served on {address}: a device elsewhere needs --address")
+    async with aiomqtt.Client(host, port, username=args.username, password=password, tls_context=_tls(args)) as client:
         talk = Talk(client, args.device)
-        async with ImageServer(args.address or _own_address(host, port), talk.stir) as server:
+        async with ImageServer(address, talk.stir) as server:
             listening = asyncio.create_task(talk.listen())
             try:
                 await run_script(Bench(plan, talk, server, report, args.now))
             finally:
                 listening.cancel()
-                await asyncio.wait([listening])
+                with contextlib.suppress(asyncio.CancelledError):
+                    await listening
 
 
-def _broker(args: Namespace) -> tuple[str, int]:
-    host, colon, port = args.broker.rpartition(":")
-    if not colon or host.count(":") or not port.isdecimal():
-        # No port, or a bare IPv6 address.
-        return args.broker.strip("[]"), 8883 if args.tls else 1883
-    return host, int(port)
+def _tls(args: Namespace) -> ssl.SSLContext | None:
+    if not args.tls:
+        return None
+    if args.ca is None:
+        return ssl.create_default_context()
+    try:
+        return ssl.create_default_context(cadata=read_file(args.ca, limits.MAX_KEY_TEXT).decode())
+    except (ssl.SSLError, UnicodeDecodeError, ValueError) as error:
+        raise Fault(Exit.BAD_INPUT, Code.NO_CERTIFICATE, str(error), path=str(args.ca)) from error
+
+
+def broker_of(args: Namespace) -> tuple[str, int]:
+    """Return host and port of the broker.
+
+    Raises:
+        Fault: the text names none.
+    """
+    found = _BROKER.fullmatch(args.broker)
+    if found is None:
+        raise Fault(Exit.USAGE, Code.USAGE, "no host with or without a port", path=args.broker)
+    default = _TLS_PORT if args.tls else _PORT
+    return found["bracketed"] or found["bare"] or found["host"], int(found["port"] or default)
 
 
 def _own_address(host: str, port: int) -> str:
@@ -129,6 +161,13 @@ def _own_address(host: str, port: int) -> str:
         way.connect((host, port))
         address: str = way.getsockname()[0]
         return address
+
+
+def _ip(text: str) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError as error:
+        raise ArgumentTypeError("no IP address") from error
 
 
 def _device(text: str) -> str:

@@ -80,7 +80,7 @@ def test_a_page_that_never_ends_is_cut_off(tmp_path: Path) -> None:
                 return
 
         @override
-        def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        def log_message(self, format: str, *args: object) -> None:
             return
 
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Endless) as server:

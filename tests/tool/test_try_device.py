@@ -11,8 +11,10 @@ from typing import override
 
 import pytest
 
-from firmware_hub_tool.cli import main
-from simulator.broker import Broker
+from firmware_hub_tool.cli import main, parser
+from firmware_hub_tool.commands.try_device import broker_of
+from simulator.broker import Broker, SecondDoor
+from simulator.certificates import Authority
 from simulator.devices.open import OpenDevice, OpenMisbehaviour
 from simulator.link import Incoming
 from tests.tool.conftest import Tool
@@ -261,6 +263,51 @@ async def test_a_broker_with_users_lets_it_in_with_a_password() -> None:
         let_in = await asyncio.to_thread(main, [*words, "--password-file", "password"])
         turned_away = await asyncio.to_thread(main, [*words])
     assert (let_in, turned_away) == (1, 5)
+
+
+@pytest.mark.parametrize(
+    ("place", "host", "port"),
+    [
+        ("mqtt.lan", "mqtt.lan", 1883),
+        ("192.168.1.2:1884", "192.168.1.2", 1884),
+        ("fd00::1", "fd00::1", 1883),
+        ("[fd00::1]:1884", "fd00::1", 1884),
+        ("::1", "::1", 1883),
+    ],
+)
+def test_a_broker_is_named_as_people_name_it(place: str, host: str, port: int) -> None:
+    assert broker_of(parser().parse_args(["try-device", "plug", "--broker", place])) == (host, port)
+
+
+def test_over_tls_the_usual_port_is_another() -> None:
+    assert broker_of(parser().parse_args(["try-device", "plug", "--broker", "mqtt.lan", "--tls"])) == ("mqtt.lan", 8883)
+
+
+@pytest.mark.parametrize("place", ["mqtt://mqtt.lan", "", "mqtt.lan:", "mqtt.lan:x", "[fd00::1"])
+def test_what_is_no_broker_is_refused(tool: Tool, place: str) -> None:
+    assert tool.refusal("try-device", "plug", "--broker", place) == (2, "usage")
+
+
+@pytest.mark.parametrize("trusted", [True, False])
+async def test_a_broker_with_tls_must_be_of_the_authority_that_was_named(tool: Tool, trusted: bool) -> None:
+    authority = Authority()
+    Path("ca.pem").write_text(authority.pem if trusted else Authority().pem)
+    with Broker(second_door=SecondDoor(authority.for_server("127.0.0.1"))) as broker:
+        words = ("--broker", f"127.0.0.1:{broker.second_port}", "--tls", "--ca", "ca.pem", *BRIEF, "--json")
+        ran = await asyncio.to_thread(tool.try_to, "try-device", "plug", *words)
+    # Without a device there is something wrong, but somebody to say it.
+    assert ran.code == (1 if trusted else 5)
+
+
+def test_a_file_that_holds_no_authority_is_said(tool: Tool) -> None:
+    Path("ca.pem").write_text("nothing")
+    words = ("--broker", "127.0.0.1", "--tls", "--ca", "ca.pem")
+    assert tool.refusal("try-device", "plug", *words) == (3, "no_certificate")
+
+
+async def test_an_image_that_no_other_machine_can_fetch_is_warned_about(trial: Trial, make: Make) -> None:
+    verdict = await trial(make(slots=1), *PATIENT)
+    assert verdict.said["warnings"] == ["the image is served on 127.0.0.1: a device elsewhere needs --address"]
 
 
 def test_an_image_needs_its_version(tool: Tool) -> None:
