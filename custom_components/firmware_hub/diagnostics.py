@@ -11,13 +11,24 @@ from urllib.parse import urlsplit
 from homeassistant.components.diagnostics import REDACTED, async_redact_data
 from homeassistant.core import HomeAssistant
 
-from .const import CONF_ADDRESS, CONF_KEYS, CONF_TITLE, CONF_VENDOR
+from .const import CONF_ADDRESS, CONF_KEYS, CONF_ROOT, CONF_TITLE, CONF_VENDOR
 from .coordinator import FirmwareHubConfigEntry
 from .core.errors import HubError
 from .core.model import Install
 from .core.view import DeviceView
 
-_SECRET: Final = {CONF_KEYS, CONF_ADDRESS, CONF_VENDOR, CONF_TITLE, "name", "addresses", "channel", "by", "network"}
+_SECRET: Final = {
+    CONF_KEYS,
+    CONF_ROOT,
+    CONF_ADDRESS,
+    CONF_VENDOR,
+    CONF_TITLE,
+    "name",
+    "addresses",
+    "channel",
+    "by",
+    "network",
+}
 _URL: Final = re.compile(r"https?://[^\s\"']+")
 _MAC: Final = re.compile(r"(?i)\b([0-9a-f]{2}[:-]?[0-9a-f]{2}[:-]?[0-9a-f]{2})([:-]?[0-9a-f]{2}){3}\b")
 _IEEE: Final = re.compile(r"(?i)\b(0x[0-9a-f]{6})[0-9a-f]{10}\b")

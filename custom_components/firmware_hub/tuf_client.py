@@ -11,6 +11,7 @@ import hashlib
 import json
 import shutil
 import time
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final, override
@@ -97,8 +98,9 @@ class _Fetcher(FetcherInterface):
         self.body = self._bring(url)
         return iter((self.body,))
 
+    @abstractmethod
     def _bring(self, url: str) -> bytes:
-        raise NotImplementedError
+        """Return the whole file. Raises DownloadHTTPError, OutsideFailed."""
 
 
 class _Remote(_Fetcher):
@@ -171,8 +173,6 @@ def _named(
 ) -> HubError:
     role, detail = fetcher.role, str(error)
     match error:
-        case exceptions.DownloadLengthMismatchError():
-            return BadInput(Reason.TOO_LARGE, detail, path=role)
         case exceptions.DownloadError():
             return _of_download(error, role)
         case exceptions.ExpiredMetadataError():

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from tuf.api.metadata import Delegations, SuccinctRoles
 
 from custom_components.firmware_hub.core.errors import BadInput, HubError, OutsideFailed, Reason, Refused
 from custom_components.firmware_hub.core.model import Manifest, Trust
@@ -224,3 +225,43 @@ async def test_patterns_are_understood(home: Home, repository: Repository, patte
     repository.add(path, role="acme", custom=release(version="7"))
     repository.publish()
     assert ("Acme", "7", path.rpartition("/")[2]) in found(await home.refresh(repository))
+
+
+async def test_delegation_to_bins_is_refused(home: Home, repository: Repository) -> None:
+    bins = SuccinctRoles([], 1, 2, "bin")
+    repository.targets["targets"].delegations = Delegations({}, None, bins)
+    repository.publish()
+    with pytest.raises(Refused) as caught:
+        await home.refresh(repository)
+    assert (caught.value.reason, caught.value.path) == (Reason.UNSUPPORTED_SPEC, "targets")
+
+
+async def test_a_role_behind_one_that_has_the_last_word_is_not_heard(home: Home, repository: Repository) -> None:
+    repository.delegate("first", ["acme/*"])
+    repository.delegate("second", ["acme/*"])
+    repository.add("acme/lamp.bin", role="second", custom=release(version="7"))
+    repository.publish()
+    assert found(await home.refresh(repository)) == [("Acme", "1.2.0", "plug.bin")]
+
+
+async def test_a_role_that_is_not_heard_any_more_leaves_nothing_behind(home: Home, repository: Repository) -> None:
+    repository.delegate("first", ["acme/*"], terminating=False)
+    repository.delegate("second", ["acme/*"])
+    repository.add("acme/lamp.bin", role="second", custom=release(version="7"))
+    repository.publish()
+    assert ("Acme", "7", "lamp.bin") in found(await home.refresh(repository))
+    delegations = repository.targets["targets"].delegations
+    assert delegations is not None
+    assert delegations.roles is not None
+    delegations.roles["first"].terminating = True
+    repository.publish()
+    assert found(await home.refresh(repository)) == [("Acme", "1.2.0", "plug.bin")]
+
+
+async def test_a_role_whose_file_is_missing_is_an_outage(home: Home, repository: Repository) -> None:
+    repository.delegate("lights", ["light-co/*/*"])
+    repository.publish()
+    del repository.files["1.lights.json"]
+    with pytest.raises(OutsideFailed) as caught:
+        await home.refresh(repository)
+    assert caught.value.reason is Reason.NOT_FOUND
