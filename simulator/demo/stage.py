@@ -90,7 +90,7 @@ async def _furnish(home_assistant: HomeAssistant, broker: Broker, vendors: Vendo
         },
     )
     for vendor in (vendors.honest, vendors.forged):
-        await api.add_subentry(entry["entry_id"], "feed", _feed(vendor), {})
+        await api.add_subentry(entry["entry_id"], "feed", {"next_step_id": "signed"}, _feed(vendor), {})
     zone: str = (await api.command("get_config"))["time_zone"]
     return zone
 

@@ -104,7 +104,7 @@ async def home(tmp_path: Path, broker: Broker) -> AsyncIterator[Home]:
         serving = {"address": HOST, "port": free_port()}
         await api.set_options(entry["entry_id"], {"public_sources": {}, "serving": serving})
         feed = {"title": "Acme", "url": vendor.manifest_url, "vendor": "Acme", "keys": vendor.public_jwk}
-        await api.add_subentry(entry["entry_id"], "feed", feed, {})
+        await api.add_subentry(entry["entry_id"], "feed", {"next_step_id": "signed"}, feed, {})
         await _written(home_assistant, vendor.manifest_url)
         shown = await stack.enter_async_context(Shown(api))
         yield Home(broker, tap, vendor, home_assistant, stack, shown)
