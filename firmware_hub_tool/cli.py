@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 
 from .commands import COMMANDS
-from .faults import Exit, Fault
+from .core.errors import HubError
+from .faults import Exit, Fault, as_fault
 from .report import Report
 
 _INTERRUPTED = 130
@@ -41,7 +42,8 @@ def main(argv: Sequence[str] | None = None, clock: Callable[[], datetime] = lamb
     report = Report(args.command, args.json, lambda line: print(line, flush=True))
     try:
         return int(args.run(args, report))
-    except Fault as fault:
+    except (Fault, HubError) as error:
+        fault = error if isinstance(error, Fault) else as_fault(error)
         if not args.json:
             print(f"firmware-hub {args.command}: {fault}", file=sys.stderr)
         return int(report.fault(fault))

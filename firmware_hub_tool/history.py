@@ -15,6 +15,7 @@ from pathlib import Path
 from .core import limits, rotation as rotations
 from .core.effects import LedgerRow
 from .core.errors import HubError
+from .core.keys import pinned_key
 from .core.manifest import judge, read_manifest
 from .core.model import Feed, Manifest, Revoked, Trust
 from .core.records import from_json, to_json
@@ -173,7 +174,7 @@ def _read(data: bytes, path: Path) -> History:
         document.object("ledger")
         return History(
             ledger=from_json(LedgerRow, json.dumps(json.loads(data)["ledger"])),
-            keys=document.texts("keys", max_chars=limits.MAX_JWS_HEADER),
+            keys=tuple(pinned_key(key).text for key in document.texts("keys", max_chars=limits.MAX_JWS_HEADER)),
             rotation=rotations.from_text(document.text("rotation", "", max_chars=_MAX_STATE)),
             revoked=tuple(
                 Revoked(item.text("model"), item.text("version"), item.label("reason"))

@@ -153,11 +153,20 @@ def test_a_manifest_of_somebody_else_is_not_written_over(maker: Maker) -> None:
 
 
 @pytest.mark.parametrize(
-    "state", [b"", b"{}", b'{"spec": "firmware-hub-state/2"}', b'{"spec": "firmware-hub-state/1"}']
+    "state",
+    [
+        "",
+        "{}",
+        '{"spec": "firmware-hub-state/2"}',
+        '{"spec": "firmware-hub-state/1"}',
+        '{"spec": "firmware-hub-state/1", "ledger": {"feed_id": "maker", "sequence": "many"}}',
+        '{"spec": "firmware-hub-state/1", "ledger": {"feed_id": "maker"}, "keys": ["none"]}',
+        '{"spec": "firmware-hub-state/1", "ledger": {"feed_id": "maker"}, "revoked": [{}]}',
+    ],
 )
-def test_a_state_that_makes_no_sense_is_refused(maker: Maker, state: bytes) -> None:
+def test_a_state_that_makes_no_sense_is_refused(maker: Maker, state: str) -> None:
     maker.sign()
-    (maker.folder / "manifest.state.json").write_bytes(state)
+    (maker.folder / "manifest.state.json").write_text(state)
     assert maker.tool.refusal("sign", maker.folder, "--key", "acme.pem") == (3, "bad_state")
 
 
