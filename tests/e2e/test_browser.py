@@ -22,6 +22,7 @@ pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(300)
 CHROMIUM = os.environ.get("FIRMWARE_HUB_CHROMIUM") or shutil.which("chromium")
 PICTURES = os.environ.get("FIRMWARE_HUB_PICTURES")
 DESKTOP, PHONE = ViewportSize(width=1280, height=900), ViewportSize(width=390, height=844)
+README = ViewportSize(width=680, height=920)
 PATIENCE = 30_000
 expect.set_options(timeout=PATIENCE)
 INTEGRATION = "/config/integrations/integration/firmware_hub"
@@ -165,10 +166,7 @@ async def feeds(hub: str, owner: BrowserContext, home: Home) -> dict[str, str]:
         await page.goto(INTEGRATION)
         await page.get_by_role("button", name="Add vendor feed").click()
         dialog = page.locator("dialog-data-entry-flow")
-        choice = dialog.get_by_text("A signed list of releases")
-        await choice.or_(dialog.locator("input[name=url]")).first.wait_for()
-        if await choice.is_visible():
-            await choice.click()
+        await dialog.get_by_text("A signed list of releases").click()
         await dialog.locator("input[name=url]").fill(url)
         await dialog.locator("input[name=vendor]").fill(maker)
         await dialog.locator("textarea[name=keys]").fill(key)
@@ -208,6 +206,7 @@ async def approved(feeds: dict[str, str], owner: BrowserContext) -> None:
     dialog = await open_update(page, "Kitchen plug")
     await dialog.get_by_role("button", name="Update", exact=True).click()
     await dialog.get_by_text("Approved, starts after 00:00").wait_for()
+    await page.set_viewport_size(README)
     await page.mouse.move(0, 0)
     await picture(page, "update-dialog")
     await page.close()
