@@ -11,7 +11,7 @@ from rich.text import Text
 from simulator.demo.cast import Part
 from simulator.demo.home_assistant import OWNER, PASSWORD
 from simulator.demo.night import Ending, Result
-from simulator.demo.shown import Shown
+from simulator.demo.shown import Shown, ShownDevice
 from simulator.demo.stage import Stage
 
 GOOD = frozenset({"succeeded", "already_installed"})
@@ -45,10 +45,12 @@ def final(result: Result) -> RenderableType:
 
 def in_words(shown: Shown) -> dict[str, str]:
     """Return one line for each device, without the numbers that change all the time."""
-    return {
-        device.device_id: f"{device.title} [{' '.join(filter(None, (device.state, device.reason, device.verdict)))}]"
-        for device in shown.devices.values()
-    }
+
+    def line(device: ShownDevice) -> str:
+        name = device.entity_id.removeprefix("update.").removesuffix("_firmware").replace("_", "-")
+        return f"{name}: {device.title} [{' '.join(filter(None, (device.state, device.reason, device.verdict)))}]"
+
+    return {device.device_id: line(device) for device in shown.devices.values()}
 
 
 def _devices(stage: Stage) -> Table:
