@@ -260,6 +260,14 @@ class TestTheClock:
         jump(night, -HOUR)
         assert night.install().command_deadline == NIGHT - HOUR + 10 * MINUTE
 
+    def test_an_old_word_is_not_fresh_again_when_its_time_comes_by_again(self, night: Home) -> None:
+        jump(night, -HOUR)
+        night.wait(HOUR + 2 * MINUTE)
+        night.now = NIGHT + 3 * SECOND
+        night.fetched()
+        assert of_kind(night.effects, SendInstall) == []
+        assert of_kind(night.report(), SendInstall)
+
     def test_a_few_seconds_back_are_no_jump(self, night: Home) -> None:
         night.commanded()
         jump(night, -30 * SECOND)
@@ -372,6 +380,12 @@ class TestSettled:
         pilot.health(PLUG, self_test="failed")
         effects = pilot.wait(limits.PILOT_SETTLE)
         assert [issue.reason for issue in of_kind(effects, RaiseIssue)] == [Reason.UNHEALTHY]
+
+    def test_it_proves_nothing_after_a_restart_either(self, pilot: Home) -> None:
+        pilot.link(PLUG, online=False)
+        kept = saved(pilot.wait(limits.PILOT_SETTLE)).installs
+        again = Home(NIGHT, snapshot=Snapshot((device(version="1.2.0"),), kept))
+        assert again.hub.installer.rollout.pilots == {}
 
     def test_a_release_is_not_stopped_twice(self, pilot: Home) -> None:
         rollout = pilot.hub.installer.rollout

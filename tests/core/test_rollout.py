@@ -216,6 +216,10 @@ class TestPilots:
         rollout.remember(ended(InstallState.SUCCEEDED))
         assert rollout.blocked(install(LAMP)) is None
 
+    def test_a_success_that_did_not_stay_well_does_not_count(self, rollout: Rollout) -> None:
+        rollout.remember(replace(ended(InstallState.SUCCEEDED), healthy=False))
+        assert rollout.pilots == {}
+
     def test_a_settling_time_goes_on_after_a_restart(self, rollout: Rollout) -> None:
         rollout.remember(replace(ended(InstallState.SUCCEEDED), settle_until=NIGHT + MINUTE))
         assert rollout.blocked(install(LAMP)) is Reason.PILOT_SETTLING

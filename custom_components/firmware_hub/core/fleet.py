@@ -179,6 +179,16 @@ class Fleet:
         for device_id, presence in self.presence.items():
             self.presence[device_id] = replace(presence, online=None, last_report=None)
 
+    def set_back(self, now: datetime) -> None:
+        """The clock was set back: what was said before must not be fresh once more when it comes by again.
+
+        Cost: the number of devices. It happens when somebody sets the clock.
+        """
+        stale = now - 2 * limits.FRESH_REPORT
+        for device_id, presence in self.presence.items():
+            if presence.last_report is not None:
+                self.presence[device_id] = replace(presence, last_report=min(presence.last_report, stale))
+
     def borrow(self, device_id: DeviceId, names: Iterable[str]) -> Device:
         """Note the settings that an install is about to change, unless they are already noted from before."""
         device = self.devices[device_id]

@@ -162,6 +162,8 @@ class Hub:
         before, self._heard = self._heard, turn.now
         if before is None or -limits.CLOCK_TOLERANCE <= turn.now - before <= limits.MISSED_TIME:
             return
+        if turn.now < before:
+            self.fleet.set_back(turn.now)
         self.installer.time_jumped(turn.now - before, turn)
         self._set_window_alarms(turn)
 

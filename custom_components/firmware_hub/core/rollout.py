@@ -265,7 +265,9 @@ class Rollout:
             del self.pilots[install.pilot_key]
 
     def remember(self, install: Install) -> None:
-        """Take over a success from before a restart: its release needs no other pilot."""
+        """Take over a success from before a restart: its release needs no other pilot, unless it did not stay well."""
+        if install.healthy is False:
+            return
         state = PilotState.PROVEN if install.settle_until is None else PilotState.SETTLING
         known = self.pilots.get(install.pilot_key)
         if known is None or known.state is not PilotState.PROVEN:

@@ -125,9 +125,9 @@ class Verdicts:
         pilot = self._rollout.settling(install_id)
         if pilot is None:
             return None
-        install = replace(pilot, settle_until=None)
-        device = self._fleet.devices[install.device_id]
-        fault = _unsettled(install, device, self._fleet.presence[device.id])
+        device = self._fleet.devices[pilot.device_id]
+        fault = _unsettled(pilot, device, self._fleet.presence[device.id])
+        install = replace(pilot, settle_until=None, healthy=pilot.healthy if fault is None else False)
         self._rollout.settled(install, well=fault is None)
         if fault is None:
             turn.audit("pilot_settled", device.id, version=install.offer.version)
