@@ -39,7 +39,7 @@ async def _wait_until_away(bench: Bench, run: Run) -> Heard | None:
     def look() -> Heard | None:
         return _offline(bench, run) or bench.ending(run.mark, run.attempt)
 
-    await bench.talk.until(look, bench.plan.install)
+    await bench.talk.until(look, run.left)
     return _offline(bench, run)
 
 
@@ -76,9 +76,9 @@ async def _passes_over(bench: Bench, run: Run, attempt: str) -> None:
         over = bench.ending(run.mark, run.attempt) or returned_old(bench, run)
         return over or bench.talk.states(run.mark, attempt) or bench.was_asked(attempt) or None
 
-    await bench.talk.until(look, bench.plan.install)
-    # The order was there before this question: once it is answered, the device has seen the order.
-    await bench.ask()
+    if await bench.talk.until(look, run.left) is not None:
+        # The order was there before this question: once it is answered, the device has seen the order.
+        await bench.ask()
     sent = _echo(bench, attempt)
     back = next((item for item in bench.talk.since(run.mark, "info") if sent and item.at > sent.at), None)
     if sent is None or back is None or back.at - sent.at < _SHORTEST_REBOOT:

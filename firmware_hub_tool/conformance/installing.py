@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from dataclasses import dataclass
 
@@ -17,15 +18,21 @@ _COMMITS = 3  # as often as the hub repeats one
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One install: the order, and how much had been heard before it."""
+    """One install: the order, how much had been heard before it, and until when (time of the loop) it may take."""
 
     order: InstallOrder
     mark: int
+    deadline: float
 
     @property
     def attempt(self) -> str:
         """The id of the attempt."""
         return self.order.attempt_id
+
+    @property
+    def left(self) -> float:
+        """How many seconds it may still take."""
+        return max(0.0, self.deadline - asyncio.get_running_loop().time())
 
 
 async def install(bench: Bench) -> Run:
@@ -46,7 +53,8 @@ async def begin(bench: Bench) -> Run:
         Stop: it does not.
     """
     image = bench.plan.image
-    run = Run(bench.order(bench.attempt("good"), image, Page(image)), bench.mark())
+    deadline = asyncio.get_running_loop().time() + bench.plan.install
+    run = Run(bench.order(bench.attempt("good"), image, Page(image)), bench.mark(), deadline)
     await bench.install(run.order)
     await _begins(bench, run)
     return run
@@ -90,7 +98,7 @@ async def _ends(bench: Bench, run: Run) -> Heard:
     def end_or_return() -> Heard | None:
         return end() or returned_old(bench, run)
 
-    found = await talk.until(end_or_return, bench.plan.install)
+    found = await talk.until(end_or_return, run.left)
     if found is not None and found.word == "info":
         back, found = found, await talk.until(end, bench.plan.answer)
         if found is None:

@@ -17,7 +17,7 @@ from simulator.images import Image
 OLD = Image("Acme", "PLUG-S1", "1.1.0", hardware="rev2", variant="eu", counter=16)
 NEW = Image("Acme", "PLUG-S1", "1.2.0", hardware="rev2", variant="eu", counter=17)
 PATIENT = ("--answer-seconds", "20", "--install-seconds", "40", "--quick")
-BRIEF = ("--answer-seconds", "0.5", "--install-seconds", "1", "--quick")
+BRIEF = ("--answer-seconds", "2", "--install-seconds", "4", "--quick")
 SPEED = 500.0
 
 type Make = Callable[..., OpenDevice]
