@@ -130,6 +130,10 @@ class Vendor(Watched):
         """Where an artifact is."""
         return f"{self.base}{FILES}{name}"
 
+    def plain_url(self, name: str) -> str:
+        """Where an artifact is for who speaks no TLS."""
+        return f"http://{HOST}:{self._plain_port}{FILES}{name}"
+
     @property
     def public_jwk(self) -> str:
         """The key that an owner pins."""
@@ -218,7 +222,7 @@ class Vendor(Watched):
     def add_zigbee_release(self, image: Image, **options: Any) -> dict[str, Any]:
         """Publish an image in the index of Zigbee images; ``options`` are those of ``build_ota``. Returns its entry."""
         data = build_ota(image, **options)
-        name = f"{image.model}-{image.version}.ota".lower()
+        name = f"{image.model}-{image.version}.ota".lower().replace(" ", "-")
         self.add_file(name, data)
         entry = index_entry(data, self.file_url(name))
         self.pages.setdefault(ZIGBEE_PATH, []).insert(0, entry)

@@ -28,6 +28,7 @@ from custom_components.firmware_hub.core.view import DeviceView
 from simulator.broker import Broker, free_port
 from simulator.devices.base import SimulatedDevice
 from simulator.devices.open import OpenDevice
+from simulator.devices.zigbee2mqtt import ZigbeeDevice
 from simulator.images import Image
 from simulator.link import OwnLink
 from simulator.tap import BrokerTap
@@ -84,7 +85,10 @@ class House:
 
     def device_id(self, name: str) -> str:
         """Return the hub's name for a device."""
-        return f"mac:{self.devices[name].mac.replace(':', '')}"
+        device = self.devices[name]
+        if isinstance(device, ZigbeeDevice):
+            return f"ieee:{device.ieee}"
+        return f"mac:{device.mac.replace(':', '')}"
 
     def view(self, name: str) -> DeviceView:
         """Return what the hub shows of a device."""
@@ -149,6 +153,7 @@ def short_limits(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(limits, name, timedelta(seconds=seconds))
     # An install is expected to take a minute at least, and its command has twice that: two seconds of it will do here.
     monkeypatch.setattr(install.Context, "command_time", timedelta(seconds=4))
+    monkeypatch.setattr(install.Context, "answer_time", timedelta(seconds=1.5))
     monkeypatch.setattr(limits, "FETCH_RETRY", (timedelta(seconds=0.5), timedelta(seconds=0.5)))
 
 

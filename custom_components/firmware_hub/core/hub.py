@@ -100,6 +100,7 @@ class Hub:
         }
         self._due: dict[str, Callable[[str, Turn], None]] = {
             "install": self.installer.deadline,
+            "again": self.installer.ask_again,
             "parked": self.installer.reschedule,
             "approval": self.installer.expire,
             "pilot": self.installer.settled,

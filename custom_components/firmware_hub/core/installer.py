@@ -13,6 +13,7 @@ from datetime import timedelta
 from . import gate, limits, reminders
 from .agenda import Agenda
 from .asking import Asking
+from .doubts import Doubts
 from .effects import ClearIssue, Effect, IssueKind, LifecycleKind, QueryDevice, SendInstall
 from .errors import Reason
 from .feeds import Feeds
@@ -66,6 +67,7 @@ class Installer:
         self.keeper = Gatekeeper(fleet, feeds, self.rollout, capabilities)
         self.asking = Asking(fleet, agenda, capabilities)
         self.lending = Lending(fleet, agenda, self.is_commanded)
+        self._doubts = Doubts(agenda)
         self.plan_due = False
         self._verdicts = Verdicts(fleet, agenda, self.rollout)
         self._by_id: dict[str, DeviceId] = {}
@@ -198,6 +200,7 @@ class Installer:
             self._follow(install, after, effects, turn)
         if after.state is InstallState.DOWNLOADED and self._try_command(after, turn):
             return  # it has just spoken: a question beside the command could be in the command's way
+        self._doubts.follow(after, effects, turn.now)
         turn.do(*effects)
 
     def _follow(self, before: Install, after: Install, effects: tuple[Effect, ...], turn: Turn) -> None:
@@ -305,6 +308,13 @@ class Installer:
         return install.retry and last is not None and last.reason is Reason.STUCK_IN_HELPER
 
     # --- time --------------------------------------------------------------------------------------------------------
+
+    def ask_again(self, device_id: DeviceId, turn: Turn) -> None:
+        """A question on which a verdict waits was not answered."""
+        install = self.current.get(device_id)
+        if install is not None and self._doubts.is_open(install):
+            self.asking.ask(device_id, turn)
+            self._doubts.asked(install, turn.now)
 
     def deadline(self, device_id: DeviceId, turn: Turn) -> None:
         """The present state of a device's install is over."""

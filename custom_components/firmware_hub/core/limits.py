@@ -59,6 +59,7 @@ COMMIT_RETRY = timedelta(seconds=10)  # between two of them, and between two que
 ROLLBACK_DEADLINE = timedelta(minutes=5)  # within which a device is back on its old version, or lost
 MAX_ATTEMPTS = 2  # a command that nobody reacted to may be tried once more, under a new id
 RETRY_DELAY = timedelta(minutes=10)  # after an attempt without effect, before the next one
+ASK_AGAIN = timedelta(seconds=30)  # a question on which a verdict waits may be lost; doubled each time
 RESTART_GRACE = timedelta(seconds=60)  # after a restart or a lost connection a device gets this long to speak
 PILOT_SETTLE = timedelta(minutes=10)  # default of the option: how long the first device must stay well
 REFUSALS_BEFORE_HOLD = 2  # two devices refusing an image hold the version
