@@ -434,6 +434,7 @@ class TestApprovals:
     def test_a_feed_that_is_gone_vouches_for_nothing(self, home: Home) -> None:
         home.tell(FeedsChanged(()))
         assert home.hub.feeds.fault("acme") is Reason.OFFER_WITHDRAWN
+        assert not home.hub.feeds.is_active("acme")
 
 
 def test_only_the_newest_answer_is_worth_writing() -> None:

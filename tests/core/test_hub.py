@@ -456,6 +456,20 @@ class TestFloods:
         assert raised(home.report(LAMP)) == [IssueKind.TOO_MANY_DEVICES]
 
 
+class TestTheAddressBook:
+    def test_a_device_is_found_where_it_speaks(self, home: Home) -> None:
+        home.report(PLUG, addresses=("plug/",))
+        assert home.hub.at("open", "plug/") is home.hub.get(PLUG)
+        assert home.hub.is_claimed("open", "plug/")
+
+    def test_an_address_that_two_devices_claim_is_nobodys(self, home: Home) -> None:
+        for name in (PLUG, LAMP):
+            home.report(name, addresses=("plug/",))
+        assert home.hub.at("open", "plug/") is None
+        assert home.hub.is_claimed("open", "plug/")
+        assert not home.hub.is_claimed("open", "lamp/")
+
+
 class TestMessages:
     def test_refused_messages_are_counted_by_family(self, home: Home) -> None:
         for _ in range(2):

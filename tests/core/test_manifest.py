@@ -206,6 +206,21 @@ def test_the_same_match_is_known_again_however_it_is_written(same: dict[str, Any
     assert refusal(manifest(first, release("1.2.0", "y", **same)))[0] is Reason.DIGEST_CHANGED
 
 
+def zigbee(content: str, **match: Any) -> Release:
+    """Make a release of a Zigbee image, which names a manufacturer code and an image type."""
+    base = release("1", content)
+    return replace(base, match=replace(base.match, **{"image_type": "4417/54179"} | match))
+
+
+@pytest.mark.parametrize("other", [{"image_type": "4417/54180"}, {"min_hardware": "2"}, {"max_hardware": "1"}])
+def test_another_image_type_or_hardware_of_it_has_its_own_bytes(other: dict[str, str]) -> None:
+    assert len(after(manifest(zigbee("x"), zigbee("y", **other))).digests) == 2
+
+
+def test_one_image_type_has_one_content() -> None:
+    assert refusal(manifest(zigbee("x"), zigbee("y")))[0] is Reason.DIGEST_CHANGED
+
+
 def test_a_changed_helper_is_a_changed_digest() -> None:
     helper = artifact("h", role=ArtifactRole.HELPER)
     ledger = after(manifest(release(artifacts=(artifact("x"), helper))))
