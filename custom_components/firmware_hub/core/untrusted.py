@@ -379,16 +379,18 @@ def _mark_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _locate(text: str) -> str:
-    """Return the path of the first marked place."""
-    document = json.loads(
-        text,
-        object_pairs_hook=_mark_twice,
-        parse_constant=_marking(_constant),
-        parse_int=_marking(_int),
-        parse_float=_marking(_float),
-    )
-    waiting = deque([("", document)])
-    path, value = waiting.popleft()
+    """Return the path of the first marked place; the document's own if it is no JSON behind that place."""
+    try:
+        document = json.loads(
+            text,
+            object_pairs_hook=_mark_twice,
+            parse_constant=_marking(_constant),
+            parse_int=_marking(_int),
+            parse_float=_marking(_float),
+        )
+    except json.JSONDecodeError:
+        return ROOT
+    path, value, waiting = "", document, deque[tuple[str, Any]]()
     while not isinstance(value, _Marker):
         if isinstance(value, dict):
             waiting.extend((f"{path}.{clean_label(key)}".removeprefix("."), item) for key, item in value.items())
