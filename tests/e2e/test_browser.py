@@ -141,13 +141,15 @@ async def hub(owner: BrowserContext) -> str:
     """Add the integration; return what the dialogs said."""
     page = await owner.new_page()
     await page.goto("/config/integrations/dashboard")
+    await page.get_by_role("button", name="Ignore").wait_for()
+    said = await read(page.locator("ha-config-integrations-dashboard"))
     await page.get_by_role("button", name="Add integration").click()
     await page.locator("dialog-add-integration input").fill("Firmware Hub")
     await page.locator("ha-integration-list-item").click()
     await page.get_by_text("Set up another instance of Firmware Hub").click()
     dialog = page.locator("dialog-data-entry-flow")
     await dialog.get_by_text("It installs nothing that you have not approved").wait_for()
-    said = await read(dialog)
+    said += await read(dialog)
     await picture(page, "add-integration")
     await dialog.get_by_role("button", name="Submit").click()
     # "Skip and finish" once there are devices that can be given an area.
@@ -213,6 +215,10 @@ async def approved(feeds: dict[str, str], owner: BrowserContext) -> None:
 
 
 # --- setting up ------------------------------------------------------------------------------------------------------
+
+
+async def test_home_assistant_itself_offers_the_hub(hub: str) -> None:
+    assert re.search(r"Discovered\n(?:.*\n)*?Firmware Hub\n(?:.*\n)*?Ignore", hub)
 
 
 async def test_the_hub_is_added_without_typing_anything(hub: str) -> None:
