@@ -15,15 +15,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from simulator.devices.base import SimulatedDevice
-from simulator.devices.open import OpenMisbehaviour
-from simulator.devices.tasmota import TasmotaMisbehaviour
-from simulator.fleet import PLUG, TASMOTA, Fleet
-from simulator.images import Image
+from simulator.families import FAMILIES, family_of, parse, populate, publish_indexes
+from simulator.fleet import PLUG, Fleet
 from simulator.vendor import Vendor
-
-FAMILIES = ("open", "tasmota")
-NEW_TASMOTA = "15.1.0"
-SMALL = Image("Tasmota", "ESP8266", TASMOTA.version, variant="tasmota")
 
 
 def main(words: Sequence[str] | None = None) -> None:
@@ -34,10 +28,10 @@ def main(words: Sequence[str] | None = None) -> None:
 
 
 def _parser() -> argparse.ArgumentParser:
-    known = ", ".join([f"open: {' '.join(OpenMisbehaviour)}", f"tasmota: {' '.join(TasmotaMisbehaviour)}"])
+    known = ", ".join(f"{name}: {' '.join(family.misbehaviours)}" for name, family in FAMILIES.items())
     parser = argparse.ArgumentParser(prog="python -m simulator", description="A simulated home and its vendor")
     parser.add_argument("--broker", type=_address, default=("127.0.0.1", 1883), metavar="HOST:PORT")
-    parser.add_argument("--fleet", type=_fleet, default={"open": 2, "tasmota": 2}, metavar="open=3,tasmota=2")
+    parser.add_argument("--fleet", type=_fleet, default={"open": 2, "tasmota": 2}, metavar="open=3,shelly=2")
     parser.add_argument(
         "--misbehave",
         type=_misbehaviour,
@@ -59,16 +53,16 @@ def _address(text: str) -> tuple[str, int]:
 
 
 def _fleet(text: str) -> dict[str, int]:
-    counts = {family: int(count) for family, _, count in (part.partition("=") for part in text.split(","))}
-    if unknown := set(counts) - set(FAMILIES):
-        raise argparse.ArgumentTypeError(f"no family is called {', '.join(sorted(unknown))}; there are {FAMILIES}")
-    return counts
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def _misbehaviour(text: str) -> tuple[str, str]:
     device, _, word = text.partition("=")
-    known = [*OpenMisbehaviour] if device.startswith("open") else [*TasmotaMisbehaviour]
-    if word not in known:
+    family = FAMILIES.get(family_of(device))
+    if family is None or word not in [*family.misbehaviours]:
         raise argparse.ArgumentTypeError(f"{device} does not know {word!r}")
     return device, word
 
@@ -76,20 +70,18 @@ def _misbehaviour(text: str) -> tuple[str, str]:
 async def _run(options: argparse.Namespace) -> None:
     host, port = options.broker
     fleet = Fleet(host, port, speed=options.speed, shared=options.shared)
-    for number in range(1, options.fleet.get("open", 0) + 1):
-        name = f"open-{number}"
-        fleet.open(name, misbehaviours=_words(options, name), slots=2 if number % 2 == 0 else 1)
-    for number in range(1, options.fleet.get("tasmota", 0) + 1):
-        name = f"tasmota-{number}"
-        fleet.tasmota(name, SMALL if number % 2 == 0 else TASMOTA, misbehaviours=_words(options, name))
     ended = asyncio.Event()
     for signal_number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(signal_number, ended.set)
     async with Vendor(port=options.vendor_port or None) as vendor:
         vendor.add_release(replace(PLUG, version="1.1.0"))
-        vendor.add_tasmota_release(NEW_TASMOTA)
+        vendor.add_tasmota_release(FAMILIES["tasmota"].new)
+        publish_indexes(vendor)
         print(f"signed manifest   {vendor.manifest_url}\nits key           {vendor.public_jwk}")
-        print(f"Tasmota's mirror  {vendor.releases_url}", flush=True)
+        print(f"Tasmota's mirror  {vendor.releases_url}")
+        print(f"Shelly's mirrors  {vendor.shelly_url}  {vendor.shelly_gen1_url}")
+        print(f"Zigbee's mirror   {vendor.zigbee_url}", flush=True)
+        populate(fleet, vendor, options.fleet, _words(options))
         for device in fleet.devices.values():
             _tell_changes(device)
         async with fleet:
@@ -97,8 +89,11 @@ async def _run(options: argparse.Namespace) -> None:
                 await asyncio.wait_for(ended.wait(), options.seconds)
 
 
-def _words(options: argparse.Namespace, name: str) -> list[str]:
-    return [word for device, word in options.misbehave if device == name]
+def _words(options: argparse.Namespace) -> dict[str, list[str]]:
+    words: dict[str, list[str]] = {}
+    for device, word in options.misbehave:
+        words.setdefault(device, []).append(word)
+    return words
 
 
 def _tell_changes(device: SimulatedDevice) -> None:

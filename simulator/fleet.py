@@ -15,6 +15,8 @@ from simulator.devices.open import OpenDevice
 from simulator.devices.shelly import ShellyDevice
 from simulator.devices.shelly_gen1 import ShellyGen1Device
 from simulator.devices.tasmota import TasmotaDevice
+from simulator.devices.zigbee2mqtt import ZigbeeDevice
+from simulator.devices.zigbee2mqtt_bridge import Zigbee2MqttBridge
 from simulator.images import Image
 from simulator.link import Link, OwnLink, Publication, Switchboard
 from simulator.watched import Watched
@@ -28,6 +30,7 @@ COMMANDS = (
     "shellies/+/rpc",
     "+/command",
     "shellies/+/command",
+    "zigbee2mqtt/bridge/request/#",
 )
 """Where all families hear, as filters of which no two select one topic."""
 AT_ONCE = 50
@@ -36,6 +39,7 @@ PLUG = Image("Acme", "PLUG-S1", "1.0.0", hardware="rev2")
 TASMOTA = Image("Tasmota", "ESP32", "14.6.0", variant="tasmota32")
 SHELLY = Image("Shelly", "Plus1", "1.3.3")
 SHELLY_GEN1 = Image("Shelly", "SHSW-1", "1.11.8")
+ZIGBEE = Image("IKEA of Sweden", "TRADFRI bulb E27", "268435456")
 
 
 class Fleet(Watched):
@@ -51,6 +55,8 @@ class Fleet(Watched):
         super().__init__()
         self.devices: dict[str, SimulatedDevice] = {}
         self.speed = speed
+        self.index: list[dict[str, Any]] = []
+        self._bridge: Zigbee2MqttBridge | None = None
         self._host, self._port = host, port
         self._board = Switchboard(host, port, filters=COMMANDS) if shared else None
         self._session: aiohttp.ClientSession | None = None
@@ -89,6 +95,17 @@ class Fleet(Watched):
         self._add(device)
         return device
 
+    def zigbee2mqtt(self, name: str, image: Image = ZIGBEE, **options: Any) -> ZigbeeDevice:
+        """Add a device behind the fleet's Zigbee2MQTT; ``options`` are those of ``ZigbeeDevice``.
+
+        The bridge knows the images of ``index`` and is switched on with the fleet: no device is added to it later.
+        """
+        if self._bridge is None:
+            self._bridge = Zigbee2MqttBridge(link=self._link(), speed=self.speed)
+        device = self._bridge.add(name, image, **options)
+        self._add(device)
+        return device
+
     def __getitem__(self, name: str) -> SimulatedDevice:
         """Return a device by its name."""
         return self.devices[name]
@@ -114,7 +131,10 @@ class Fleet(Watched):
         self._session = aiohttp.ClientSession()
         if self._board is not None:
             await self._board.__aenter__()
-        await self.start(self.devices.values())
+        await self.start(device for device in self.devices.values() if not isinstance(device, ZigbeeDevice))
+        if self._bridge is not None:
+            self._bridge.index = self.index
+            await self._bridge.start()
         return self
 
     async def __aexit__(
@@ -122,7 +142,9 @@ class Fleet(Watched):
     ) -> None:
         """Switch everything off."""
         try:
-            await _in_parallel([device.stop for device in self.devices.values()])
+            behind = [] if self._bridge is None else [self._bridge.stop]
+            others = [one.stop for one in self.devices.values() if not isinstance(one, ZigbeeDevice)]
+            await _in_parallel([*behind, *others])
         finally:
             if self._board is not None:
                 await self._board.__aexit__(kind, error, trace)

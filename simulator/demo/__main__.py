@@ -22,6 +22,7 @@ from simulator.demo.home_assistant import OWNER, PASSWORD, HomeAssistantFailed
 from simulator.demo.night import Result
 from simulator.demo.shown import Shown
 from simulator.demo.stage import LOG, Say, Stage, stage
+from simulator.families import FAMILIES, parse
 
 AS_SCRIPTED, NOT_AS_SCRIPTED, FAILED, INTERRUPTED = 0, 1, 2, 130
 A_DAY = 86_400.0
@@ -62,9 +63,23 @@ def _parser() -> argparse.ArgumentParser:
         "--approve", action="store_true", help='press "Update all" by itself, and go on until Ctrl-C (not headless)'
     )
     parser.add_argument("--keep", action="store_true", help="with --headless: leave everything running until Ctrl-C")
+    parser.add_argument(
+        "--fleet",
+        type=_fleet,
+        default={},
+        metavar="shelly=3,zigbee2mqtt=5",
+        help=f"more devices beside the nine, all of which succeed: {', '.join(FAMILIES)}",
+    )
     parser.add_argument("--broker", choices=["mosquitto", "amqtt"], help="default: Mosquitto if there is one")
     parser.add_argument("--port", type=int, help="port of Home Assistant; default: a free one")
     return parser
+
+
+def _fleet(text: str) -> dict[str, int]:
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 async def _run(options: argparse.Namespace) -> Result | None:
@@ -78,7 +93,7 @@ async def _run(options: argparse.Namespace) -> Result | None:
         line = f"[{time.monotonic() - began:5.1f} s] {text}"
         console.print(line, markup=False, highlight=False, soft_wrap=True)
 
-    async with stage(say, kind=options.broker, port=options.port) as running:
+    async with stage(say, kind=options.broker, port=options.port, counts=options.fleet) as running:
         if not options.headless:
             await _interactive(running, console, approve=options.approve)
             return None

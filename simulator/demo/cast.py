@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -16,6 +16,9 @@ from simulator.broker import Broker
 from simulator.devices.base import SimulatedDevice
 from simulator.devices.open import OpenDevice, OpenMisbehaviour
 from simulator.devices.tasmota import TasmotaDevice
+from simulator.devices.zigbee2mqtt import ZigbeeDevice
+from simulator.families import FAMILIES, family_of, populate, publish_indexes
+from simulator.fleet import Fleet
 from simulator.images import Image
 from simulator.link import OwnLink
 from simulator.tricks import Trick
@@ -26,6 +29,8 @@ OLD, NEW, HARDWARE = "1.0.0", "1.1.0", "rev2"
 TASMOTA_OLD, TASMOTA_NEW = "14.6.0", "15.1.0"
 SPEED = 2.0
 """How much faster than in life the devices flash."""
+ZIGBEE_SECONDS = 6.0
+"""How long an image takes by radio, where a real one takes twenty minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +64,11 @@ class Part:
     version: str
 
     @property
+    def called(self) -> str:
+        """How the device is called where it is sent commands."""
+        return self.device.ieee if isinstance(self.device, ZigbeeDevice) else self.device.name
+
+    @property
     def is_offered(self) -> bool:
         """Whether there is anything that a person could approve."""
         return bool(self.script.verdict)
@@ -82,6 +92,25 @@ def make_vendors() -> Vendors:
     return Vendors(Vendor(MAKER, tls=True), Vendor(FORGED_MAKER, tls=True), Vendor("Tasmota", tls=True))
 
 
+def make_fleet(broker: Broker, vendors: Vendors, counts: Mapping[str, int]) -> tuple[Fleet, tuple[Part, ...]]:
+    """Return as many devices of each family as are wanted beside the cast; all of them are to succeed."""
+    fleet = Fleet(broker.host, broker.port, speed=SPEED)
+    publish_indexes(vendors.mirror)
+    devices = populate(fleet, vendors.mirror, counts, {})
+    for device in devices:
+        if isinstance(device, ZigbeeDevice):
+            device.transfer_seconds = ZIGBEE_SECONDS
+    return fleet, tuple(Part(ONE_OF_MANY, device, _hub_id(device), _newest(device)) for device in devices)
+
+
+def _hub_id(device: SimulatedDevice) -> str:
+    return f"ieee:{device.ieee}" if isinstance(device, ZigbeeDevice) else _device_id(device.mac)
+
+
+def _newest(device: SimulatedDevice) -> str:
+    return FAMILIES[family_of(device.name)].new
+
+
 def publish(vendors: Vendors) -> None:
     """Let every vendor publish; they must listen already."""
     for model, options in MODELS.items():
@@ -100,6 +129,7 @@ MODELS: dict[str, dict[str, Any]] = {
 }
 
 
+ONE_OF_MANY = Script("one of a fleet")
 TWIN = Script("one of two: the second waits until the first has settled")
 PUBLIC = Script("one image, from the public mirror")
 IN_TWO_STEPS = Script("through its minimal image")

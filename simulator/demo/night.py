@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from zoneinfo import ZoneInfo
 
 from simulator.demo.api import Json
-from simulator.demo.cast import Part, repairs_of
+from simulator.demo.cast import ONE_OF_MANY, Part, repairs_of
 from simulator.demo.shown import Shown, ShownDevice
 from simulator.demo.stage import Say, Stage
 from simulator.devices.base import DeviceState
@@ -22,6 +23,8 @@ OFFERED_WITHIN = 60.0
 WAKES_WITHIN = 60.0
 LONGEST = 230.0
 """Real seconds that the whole night may last, so that the demo is over after four minutes, however it ends."""
+MORE_EACH = 45.0
+"""Real seconds more for each device beyond the cast: those of one radio are installed one after the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +82,8 @@ async def approve_everything(stage: Stage, say: Say) -> None:
     await shown.wait_for(lambda now: all(part.device_id in now.devices for part in cast), FOUND_WITHIN)
     say(f"Home Assistant shows {len(shown.devices)} devices")
     wanted = {part.device_id for part in cast if part.is_offered}
-    await shown.wait_for(lambda now: wanted <= _offered(now), OFFERED_WITHIN)
+    # Those behind one bridge are asked one after the other.
+    await shown.wait_for(lambda now: wanted <= _offered(now), OFFERED_WITHIN + MORE_EACH * more_than_the_cast(cast))
     await shown.wait_for(refusals, OFFERED_WITHIN)
     offered = [device.entity_id for device in shown.devices.values() if device.offered]
     say(f"refused manifests: {', '.join(refusals(shown))}; offers: {len(offered)}; approving all of them")
@@ -98,7 +102,7 @@ async def wake_the_sleepers(stage: Stage, say: Say, *, within: float = WAKES_WIT
 
 async def wait_for_verdicts(stage: Stage, began: float) -> None:
     """Return when every install of the scripts has ended and been told; ``began`` is of ``time.monotonic``."""
-    rest = LONGEST - (time.monotonic() - began)
+    rest = LONGEST + MORE_EACH * more_than_the_cast(stage.cast) - (time.monotonic() - began)
     wanted = {part.device_id for part in stage.cast if part.is_offered}
     repairs = repairs_of(stage.cast)
     await stage.shown.wait_for(lambda now: _has_ended(now, wanted) and repairs <= _repairs(now), rest)
@@ -123,6 +127,11 @@ def judge(stage: Stage, began: float) -> Result:
     return Result(summary, endings, len(stage.tap.lasting_commands()))
 
 
+def more_than_the_cast(cast: Sequence[Part]) -> int:
+    """Return how many devices there are only because somebody asked for more."""
+    return sum(part.script is ONE_OF_MANY for part in cast)
+
+
 def refusals(shown: Shown) -> list[str]:
     """Return the reason of each feed whose manifest was refused, as the hub announced it."""
     refused = (event for event in shown.events if event["type"] == "manifest_refused")
@@ -136,7 +145,7 @@ def _ending(stage: Stage, part: Part) -> Ending:
         part=part,
         shown=stage.shown.devices.get(part.device_id),
         reason=event.get("reason") or "",
-        commands=len(stage.tap.install_commands(device.name)),
+        commands=len(stage.tap.install_commands(part.called)),
         runs=device.version,
         answers=device.online,
     )

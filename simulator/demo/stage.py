@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 
 from simulator.broker import HOST, Broker, Kind, free_port
-from simulator.demo.cast import Part, Vendors, make_cast, make_vendors, publish
+from simulator.demo.cast import Part, Vendors, make_cast, make_fleet, make_vendors, publish
 from simulator.demo.home_assistant import DOMAIN, ROOT, HomeAssistant, trusting, zone_just_after_midnight
 from simulator.demo.shown import Shown
 from simulator.tap import BrokerTap
@@ -38,7 +39,9 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(say: Say, *, kind: Kind | None = None, port: int | None = None) -> AsyncIterator[Stage]:
+async def stage(
+    say: Say, *, kind: Kind | None = None, port: int | None = None, counts: Mapping[str, int] = MappingProxyType({})
+) -> AsyncIterator[Stage]:
     """Start everything, and stop it all at the end, however that comes about."""
     async with AsyncExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="firmware-hub-demo-")))
@@ -54,6 +57,9 @@ async def stage(say: Say, *, kind: Kind | None = None, port: int | None = None) 
         for part in cast:
             stack.push_async_callback(part.device.stop)
         await asyncio.gather(*(part.device.start() for part in cast))
+        fleet, many = make_fleet(broker, vendors, counts)
+        await stack.enter_async_context(fleet)
+        cast += many
         say(f"devices: {len(cast)}")
         home_assistant = HomeAssistant(
             folder / "config", port=port, environment=trusting(folder, [vendor.ca_pem for vendor in vendors])
@@ -85,7 +91,12 @@ async def _furnish(home_assistant: HomeAssistant, broker: Broker, vendors: Vendo
         {
             "parallel_installs": PARALLEL_INSTALLS,
             "settle_minutes": SETTLE_MINUTES,
-            "public_sources": {"tasmota_mirror": vendors.mirror.releases_url},
+            "public_sources": {
+                "tasmota_mirror": vendors.mirror.releases_url,
+                "shelly_mirror": vendors.mirror.shelly_url,
+                "shelly_gen1_mirror": vendors.mirror.shelly_gen1_url,
+                "zigbee_ota_mirror": vendors.mirror.zigbee_url,
+            },
             "serving": {"address": HOST, "port": free_port()},
         },
     )

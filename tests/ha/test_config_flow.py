@@ -56,7 +56,13 @@ async def test_home_assistant_offers_it(hass: HomeAssistant, mqtt_mock: MagicMoc
 
 
 @pytest.mark.parametrize(
-    ("topic", "payload"), [("tele/tasmota_A1B2C3/LWT", "Online"), ("fwhub/device/plug-1/info", '{"protocol": 1}')]
+    ("topic", "payload"),
+    [
+        ("tele/tasmota_A1B2C3/LWT", "Online"),
+        ("fwhub/device/plug-1/info", '{"protocol": 1}'),
+        ("shellies/shelly1-B929CC/online", "true"),
+        ("zigbee2mqtt/bridge/devices", "[]"),
+    ],
 )
 async def test_a_real_message_on_the_broker_makes_the_offer(
     hass: HomeAssistant, mqtt_mock: MagicMock, topic: str, payload: str
