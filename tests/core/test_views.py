@@ -222,6 +222,47 @@ class TestThePlan:
         (_, first, end), (_, second, _) = self.times(home)
         assert (first, second) == (self.MIDNIGHT, end)
 
+    def test_a_family_may_allow_fewer_side_by_side(self) -> None:
+        home = Home(NOON, families={"open": capabilities(parallel=1)})
+        home.report(PLUG)
+        home.report(FAN, model="FAN-1")
+        home.publish(release(), release(model=("FAN-1",)))
+        home.approve(PLUG, FAN)
+        (_, first, end), (_, second, _) = self.times(home)
+        assert (first, second) == (self.MIDNIGHT, end)
+
+    def test_a_place_is_free_when_what_runs_has_ended(self, night: Home) -> None:
+        night.tell(SettingsChanged(Settings(parallel_installs=1)))
+        night.report(FAN, model="FAN-1")
+        night.publish(release(), release(model=("FAN-1",)), sequence=43)
+        night.approve(PLUG, FAN)
+        assert self.times(night) == [(FAN, NIGHT + 5 * MINUTE, NIGHT + 10 * MINUTE)]
+
+    def test_the_others_follow_the_one_that_runs_and_its_settling_time(self, night: Home) -> None:
+        night.report(LAMP)
+        night.approve(PLUG, LAMP)
+        after = NIGHT + 15 * MINUTE
+        assert self.times(night) == [(LAMP, after, after + 5 * MINUTE)]
+
+    def test_the_others_follow_the_settling_time_that_began(self, night: Home) -> None:
+        night.report(LAMP)
+        night.approve(PLUG, LAMP)
+        night.commanded()
+        night.succeed()
+        after = night.now + 10 * MINUTE
+        assert self.times(night) == [(LAMP, after, after + 5 * MINUTE)]
+
+    def test_one_that_may_start_at_any_time_does_not_wait_for_the_window(self, home: Home) -> None:
+        home.tell(LinkChanged(connected=False))
+        home.approve(at_once=True)
+        assert self.times(home) == [(PLUG, NOON, NOON + 5 * MINUTE)]
+
+    def test_windows_that_touch_are_one(self, home: Home) -> None:
+        home.tell(LinkChanged(connected=False))
+        home.tell(SettingsChanged(Settings(window_start=time(12, 1), window_end=time(12, 1))))
+        home.approve()
+        assert self.times(home) == [(PLUG, NOON, NOON + 5 * MINUTE)]
+
     def test_networks_do_not_wait_for_each_other(self, home: Home) -> None:
         home.tell(SettingsChanged(Settings(parallel_installs=1)))
         home.report(FAN, model="FAN-1", network="attic")

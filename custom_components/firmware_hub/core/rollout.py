@@ -171,7 +171,11 @@ class Rollout:
 
     def has_place(self, network: str, parallel: int) -> bool:
         """Whether one more may run in a network, where its owner allows ``parallel``."""
-        return self.running(network) < min(parallel, self._most.get(network, parallel))
+        return self.running(network) < self.places(network, parallel)
+
+    def places(self, network: str, parallel: int) -> int:
+        """How many may run in a network at a time, where its owner allows ``parallel``."""
+        return min(parallel, self._most.get(network, parallel))
 
     def candidates(self, parallel: int) -> Iterator[Install]:
         """Yield installs whose turn it is, network by network; look at each and begin, park or drop it.

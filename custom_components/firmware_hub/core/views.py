@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 from . import gate
@@ -9,7 +10,7 @@ from .errors import Reason
 from .feeds import Feeds
 from .fleet import Fleet
 from .installer import Installer
-from .model import Device, Install, InstallState, Offer
+from .model import Device, Install, InstallState, Offer, PilotKey
 from .view import DeviceView, HubView, PlannedInstall
 
 
@@ -93,35 +94,68 @@ def hub_view(fleet: Fleet, feeds: Feeds, installer: Installer, now: datetime) ->
 def plan(fleet: Fleet, installer: Installer, now: datetime) -> list[PlannedInstall]:
     """Foretell the coming opening: who starts when if all goes as expected, and who does not and why.
 
-    It lays the waiting installs of each network side by side in as many lanes as may run, pilots first; what is held up
-    by a reason of its own is listed with it.
+    It lays the waiting installs of each network side by side in as many lanes as may run, in the order of their
+    approvals; what is held up by a reason of its own is listed with it.
     """
-    opening = installer.keeper.window.current(now) or installer.keeper.window.next_opening(now)
-    begin = max(now, opening.start) if opening else now
-    lanes: dict[str, list[datetime]] = {}
-    ready_after: dict[object, datetime] = {}
+    keeper = installer.keeper
+    opening = keeper.window.current(now) or keeper.window.next_opening(now)
+    night = _Night(fleet, installer, now)
     planned = []
     for install in sorted(installer.current.values(), key=lambda item: (item.approval.at, item.id)):
         if not install.state.is_waiting:
             continue
-        no = installer.keeper.why_waiting(install, now)
-        if opening is None or no.reason not in _MAY_BE_TONIGHT:
-            planned.append(PlannedInstall(install.device_id, install.offer.version, None, None, no.reason, no.values))
-            continue
-        network = fleet.devices[install.device_id].network
-        free = lanes.setdefault(network, [begin] * installer.keeper.settings.parallel_installs)
-        lane = min(range(len(free)), key=free.__getitem__)
-        start = max(free[lane], ready_after.get(install.pilot_key, begin))
-        end = start + installer.keeper.expected(install)
-        if end > opening.end:
-            reason = Reason.DOES_NOT_FIT_WINDOW
-            planned.append(PlannedInstall(install.device_id, install.offer.version, None, None, reason))
-            continue
-        free[lane] = end
-        if install.pilot_key not in installer.rollout.pilots and install.pilot_key not in ready_after:
-            ready_after[install.pilot_key] = end + installer.keeper.settings.pilot_settle
-        planned.append(PlannedInstall(install.device_id, install.offer.version, start, end, None))
+        no = keeper.why_waiting(install, now)
+        line = PlannedInstall(install.device_id, install.offer.version, None, None, no.reason, no.values)
+        if no.reason in _MAY_BE_TONIGHT and keeper.is_window_free(install):
+            line = night.lay(install, now, None)
+        elif no.reason in _MAY_BE_TONIGHT and opening is not None:
+            line = night.lay(install, max(now, opening.start), keeper.window.closes(opening.start))
+        planned.append(line)
     return planned
+
+
+class _Night:
+    """The lanes of all networks, as they fill up."""
+
+    def __init__(self, fleet: Fleet, installer: Installer, now: datetime) -> None:
+        """Begin with what runs already, and with the releases that settle."""
+        self._fleet = fleet
+        self._installer = installer
+        self._now = now
+        self._lanes: dict[str, list[datetime]] = {}
+        self._after: dict[PilotKey, datetime] = {}
+        for key, pilot in installer.rollout.pilots.items():
+            if pilot.install.settle_until is not None:
+                self._after[key] = pilot.install.settle_until
+        for install in installer.current.values():
+            if install.state.is_active:
+                free, lane = self._lane(install)
+                free[lane] = self._end(install, now)
+
+    def lay(self, install: Install, begin: datetime, closes: datetime | None) -> PlannedInstall:
+        """Give an install the first place that is free; ``closes``: when it must have ended."""
+        free, lane = self._lane(install)
+        start = max(free[lane], begin, self._after.get(install.pilot_key, begin))
+        end = start + self._installer.keeper.expected(install)
+        line = PlannedInstall(install.device_id, install.offer.version, start, end, None)
+        if closes is not None and end > closes:
+            return replace(line, starts_at=None, ends_at=None, reason=Reason.DOES_NOT_FIT_WINDOW)
+        free[lane] = self._end(install, start)
+        return line
+
+    def _lane(self, install: Install) -> tuple[list[datetime], int]:
+        network = self._fleet.devices[install.device_id].network
+        places = self._installer.rollout.places(network, self._installer.keeper.settings.parallel_installs)
+        free = self._lanes.setdefault(network, [self._now] * places)
+        return free, min(range(len(free)), key=free.__getitem__)
+
+    def _end(self, install: Install, start: datetime) -> datetime:
+        """Return when an install ends; the others of its release wait for the first one, until it is settled."""
+        end = start + self._installer.keeper.expected(install)
+        pilot = self._installer.rollout.pilots.get(install.pilot_key)
+        if pilot is None or pilot.install.id == install.id:
+            self._after.setdefault(install.pilot_key, end + self._installer.keeper.settings.pilot_settle)
+        return end
 
 
 _MAY_BE_TONIGHT = frozenset(
