@@ -37,7 +37,7 @@ BEYOND_SCHEMAS = {
 }
 """Defects that a schema cannot say."""
 EXAMPLES = int(os.environ.get("FIRMWARE_HUB_HOSTILE_EXAMPLES", "150"))
-"""Hostile documents of each kind and source: a few at every run, as many as one likes by hand."""
+"""Hostile documents of each kind and source: a few at every run, as many as one likes by hand (``--timeout 0``)."""
 
 every_source = pytest.mark.parametrize("source", SOURCES, ids=lambda source: source.name)
 
@@ -194,6 +194,17 @@ def test_a_document_that_was_tampered_with_is_read_or_refused(source: Source, da
     for _ in range(data.draw(st.integers(1, 3))):
         document = tampered(document, data)
     assert isinstance(outcome(source, json.dumps(document).encode()), Manifest | HubError)
+
+
+@every_source
+@settings(max_examples=EXAMPLES, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.data())
+def test_a_document_with_broken_bytes_is_read_or_refused(source: Source, data: st.DataObject) -> None:
+    path = data.draw(st.sampled_from([path for path in FIXTURES if fixture_of(source, path)]))
+    raw = bytearray(json.dumps(tampered(json.loads(path.read_bytes()), data)).encode())
+    for _ in range(data.draw(st.integers(1, 4))):
+        raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    assert isinstance(outcome(source, bytes(raw)), Manifest | HubError)
 
 
 def tampered(value: Any, data: st.DataObject) -> Any:
