@@ -8,6 +8,7 @@ no room for what lives longer than a test.
 import asyncio
 import json
 import shutil
+import signal
 import sys
 import tempfile
 from contextlib import AsyncExitStack
@@ -111,4 +112,6 @@ def answer(facts: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
+    # Whoever ends the tests ends this too, and Home Assistant must not stay behind.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     asyncio.run(main())
