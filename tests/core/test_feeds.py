@@ -17,6 +17,7 @@ from custom_components.firmware_hub.core.effects import (
     LedgerRow,
     RaiseIssue,
     RefreshDevices,
+    SendInstall,
 )
 from custom_components.firmware_hub.core.errors import Reason
 from custom_components.firmware_hub.core.feeds import Feeds
@@ -405,6 +406,40 @@ class TestApprovals:
         home.publish(release("1.3.0"), sequence=43)
         home.tell(FeedsChanged(()))
         assert home.install().state is InstallState.INSTALLING
+
+    def tried(self) -> Home:
+        """Let a release be withdrawn while it is tried, and the device not have noticed the command."""
+        home = Home(NIGHT)
+        home.report(PLUG)
+        home.publish()
+        home.approve()
+        home.commanded()
+        home.publish(release("1.0.0"), sequence=43)
+        home.wait(10 * MINUTE)
+        home.report(PLUG)
+        home.wait(MINUTE)
+        return home
+
+    def test_what_is_withdrawn_while_it_is_tried_is_not_tried_again(self) -> None:
+        home = self.tried()
+        assert home.install().reason is Reason.WAITS_FOR_RETRY
+        for _ in range(3):
+            home.wait(10 * MINUTE)
+            home.report(PLUG)
+        assert len(of_kind(home.effects, SendInstall)) == 1
+        assert home.view().reason is Reason.OFFER_WITHDRAWN
+
+    def test_its_approval_ends_with_the_next_answer_of_the_feed(self) -> None:
+        home = self.tried()
+        home.tell(ManifestUnchanged("acme"))
+        assert self.moved(home) == (InstallState.CANCELED, Reason.OFFER_WITHDRAWN)
+
+    def test_what_is_still_published_is_tried_again(self) -> None:
+        home = self.tried()
+        home.publish(sequence=44)
+        home.wait(10 * MINUTE)
+        home.commanded()
+        assert len(of_kind(home.effects, SendInstall)) == 2
 
     def test_approvals_of_a_feed_that_is_gone_end(self, home: Home) -> None:
         home.approve()

@@ -337,9 +337,8 @@ class HubInAnyHome(RuleBasedStateMachine):
         """Invariant 6: the earlier deadline has passed, and then the device itself named its old version."""
         told = self.boxes[install.device_id].told
         # A person may try again a device that was left in a helper image, which then is what it comes from.
-        told_old = max(
-            told[version] for version in (OLD, HELPER) if version in told and (version == OLD or install.retry)
-        )
+        begins = (install.from_version, HELPER) if install.retry else (install.from_version,)
+        told_old = max(told[version] for version in begins if version in told)
         assert self.real - told_old <= limits.FRESH_REPORT
         earlier = [item for item in self.sent if item.order.device_id == install.device_id]
         if earlier:

@@ -20,8 +20,9 @@ from .feeds import Feeds
 from .fleet import Fleet
 from .inputs import FeedsChanged, FetchFailed, ManifestRead, ManifestRefused, ManifestUnchanged
 from .installer import Installer
-from .matching import ModelKey, concerns, why_not_installable
-from .model import Device, FitKey, Install, InstallState, Offer
+from .matching import ModelKey, concerns
+from .model import Device, FitKey, InstallState, Offer
+from .published import still_published
 from .turn import Turn
 
 _OF_TIME = frozenset({Reason.EXPIRED, Reason.FREEZE_SUSPECTED, Reason.NOT_YET_VALID})
@@ -110,6 +111,8 @@ class FeedDesk:
         self._agenda.set("feed", item.feed_id, turn.now + limits.FETCH_INTERVAL)
         for kind in (IssueKind.MANIFEST_REFUSED, IssueKind.FEED_UNREACHABLE):
             turn.do(ClearIssue(kind, item.feed_id))
+        if self._feeds.fault(item.feed_id) is None:
+            self._recheck(item.feed_id, turn)
         turn.refresh_hub = True
 
     def refused(self, item: ManifestRefused, turn: Turn) -> None:
@@ -193,14 +196,14 @@ class FeedDesk:
     def _recheck(self, feed_id: str, turn: Turn) -> None:
         """Void approvals whose release the feed does not name any more, and renew the proof of the others.
 
-        Cost: the number of current installs, once per manifest.
+        Cost: the number of current installs, once per answer.
         """
         for install in [item for item in self._installer.current.values() if item.offer.feed_id == feed_id]:
             if install.state.is_commanded:
                 continue
             device = self._fleet.devices[install.device_id]
-            offer = self._feeds.catalogue.release(approved_key(device, install), install.offer.version)
-            if offer is None or offer.digest != install.offer.digest or why_not_installable(offer) is not None:
+            offer = still_published(install, device, self._feeds)
+            if offer is None:
                 newer = self._feeds.catalogue.offer(device.fit_key)
                 reason = Reason.OFFER_MOVED if newer is not None else Reason.OFFER_WITHDRAWN
                 self._installer.cancel(install, InstallState.CANCELED, reason, turn)
@@ -208,16 +211,3 @@ class FeedDesk:
             if offer != install.offer:
                 self._installer.renew(install, offer, turn)
             self._installer.reschedule(device.id, turn)
-
-
-def approved_key(device: Device, install: Install) -> FitKey:
-    """The fit key that was approved: a device in a helper image is still the device that it was."""
-    identity = install.identity
-    return device.fit_key._replace(
-        manufacturer=identity.manufacturer,
-        model=identity.model,
-        hardware=identity.hardware,
-        variant=identity.variant,
-        version=install.from_version,
-        offered=install.offer.version if install.offer.vendor_chooses else device.fit_key.offered,
-    )

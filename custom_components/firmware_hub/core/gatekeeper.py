@@ -14,8 +14,9 @@ from .errors import Reason
 from .feeds import Feeds
 from .fleet import Fleet
 from .install import Context
-from .model import Install
+from .model import Device, Install
 from .ports import Capabilities
+from .published import still_published
 from .rollout import Rollout
 from .settings import Settings
 from .window import Window
@@ -102,5 +103,12 @@ class Gatekeeper:
             self.expected(install),
             self.is_window_free(install),
             self._fleet.in_conflict(device),
-            self._feeds.fault(install.offer.feed_id),
+            self._feed_fault(install, device),
         )
+
+    def _feed_fault(self, install: Install, device: Device) -> Reason | None:
+        """Say why its feed does not vouch for the release. What is withdrawn while it is tried is not tried again."""
+        fault = self._feeds.fault(install.offer.feed_id)
+        if fault is not None or not install.attempt:
+            return fault  # what waits for its first attempt is voided as soon as its release is withdrawn
+        return None if still_published(install, device, self._feeds) else Reason.OFFER_WITHDRAWN

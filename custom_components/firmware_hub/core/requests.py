@@ -8,7 +8,7 @@ from dataclasses import replace
 from . import limits
 from .effects import CheckAddress, ClearIssue, ForgetDevice, IssueKind, LifecycleKind
 from .errors import Reason, Refused
-from .feed_desk import FeedDesk, approved_key
+from .feed_desk import FeedDesk
 from .feeds import Feeds
 from .fleet import Fleet
 from .inputs import (
@@ -22,6 +22,7 @@ from .inputs import (
 from .installer import Installer
 from .matching import why_not_installable
 from .model import Approval, Device, DeviceId, Install, InstallState, Offer
+from .published import still_published
 from .reports import Reports
 from .rollout import has_failed
 from .turn import Turn
@@ -170,8 +171,8 @@ class Requests:
             raise Refused(Reason.ALREADY_RUNNING)
         if last is None or not has_failed(last):
             raise Refused(Reason.UNKNOWN_INSTALL)
-        offer = self._feeds.catalogue.release(approved_key(device, last), last.offer.version)
-        if offer is None or offer.digest != last.offer.digest or why_not_installable(offer) is not None:
+        offer = still_published(last, device, self._feeds)
+        if offer is None:
             raise Refused(Reason.OFFER_WITHDRAWN, last.offer.version)
         self._grant(device, offer, item.by, turn, retry_of=last)
         turn.do(ClearIssue(IssueKind.INSTALL_FAILED, device.id), ClearIssue(IssueKind.DEVICE_DARK, device.id))
