@@ -50,7 +50,7 @@ class FeedDesk:
                 self._agenda.set(kind, feed_id, None)
             turn.do(*(ClearIssue(kind, feed_id) for kind in _OF_A_FEED))
         for install in list(self._installer.current.values()):
-            if install.offer.feed_id not in self._feeds.states and not install.state.is_commanded:
+            if self._feeds.is_gone(install.offer.feed_id) and not install.state.is_commanded:
                 self._installer.cancel(install, InstallState.CANCELED, Reason.OFFER_WITHDRAWN, turn)
         for feed_id in fresh:
             self._agenda.set("expires", feed_id, None)

@@ -25,7 +25,7 @@ from .errors import BadInput, Reason
 from .inputs import ManifestRead
 from .manifest import judge
 from .matching import Catalogue, ModelKey
-from .model import Feed, Manifest
+from .model import DEVICE_ITSELF, Feed, Manifest
 from .ports import Capabilities
 from .view import FeedView
 
@@ -146,8 +146,14 @@ class Feeds:
             return state.feed.model in self._models_of(state.feed.dialect)
         return not state.feed.dialect or self._has_dialect(state.feed.dialect)
 
+    def is_gone(self, feed_id: str) -> bool:
+        """Whether a feed out of which there was an offer is not one of ours any more."""
+        return feed_id != DEVICE_ITSELF and feed_id not in self.states
+
     def fault(self, feed_id: str) -> Reason | None:
         """Say why a feed does not vouch for its releases just now; ``None`` if it does."""
+        if feed_id == DEVICE_ITSELF:
+            return None
         state = self.states.get(feed_id)
         if state is None:
             return Reason.OFFER_WITHDRAWN

@@ -93,6 +93,19 @@ class Gatekeeper:
             self.expected(install),
         )
 
+    def last_word(self, install: Install, now: datetime) -> datetime | None:
+        """When the device last said what it runs; ``None``: not since the connection, or its last attempt's end.
+
+        Whoever cannot be asked speaks when something changes: what it said last is what it would say now.
+        """
+        device = self._fleet.devices[install.device_id]
+        presence = self._fleet.presence[device.id]
+        spoke, over = presence.last_report, install.command_deadline
+        if self._capabilities[device.dialect].answers:
+            return spoke
+        counts = presence.heard or spoke is not None if over is None else spoke is not None and spoke >= over
+        return now if counts else None
+
     def _asked(self, install: Install) -> gate.Asked:
         device = self._fleet.devices[install.device_id]
         return gate.Asked(

@@ -281,7 +281,7 @@ class Installer:
     def _try_command(self, install: Install, turn: Turn) -> bool:
         """Order the command or hold the install, if the device has just spoken; whether it has. The last look."""
         device, presence = self._device(install), self._fleet.presence[install.device_id]
-        report = presence.last_report
+        report = self.keeper.last_word(install, turn.now)
         if report is None or not timedelta() <= turn.now - report <= limits.FRESH_REPORT:
             return False
         if install.offer.vendor_chooses and (presence.last_query is None or report < presence.last_query):

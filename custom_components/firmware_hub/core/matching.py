@@ -17,7 +17,8 @@ A release is offered only if all of this is certain; each doubt is "no offer":
   type. The hardware number is inside the window if the device states it, or if the bridge named this very file.
 - **Vendor's choice**: what a device loads from its vendor by itself (trust level ``vendor``) is offered only while the
   device says that its vendor offers it exactly this version, and only to families that can be told to take it. A family
-  that takes nothing else is offered nothing else.
+  that takes nothing else is offered nothing else. Where the device is the only one who says what its vendor offers, and
+  no feed has it, its own word is the offer (``Capabilities.offers_itself``).
 - **Feed**: where a signed feed knows the model, weaker feeds are not asked. Two feeds of one level that put different
   bytes under one version are ambiguous, and so are two versions that cannot be compared.
 
@@ -33,9 +34,21 @@ from types import MappingProxyType
 
 from . import limits
 from .errors import Reason
-from .model import Delivery, FitKey, Manifest, Match, Offer, Release, Trust, VersionScheme
+from .model import (
+    DEVICE_ITSELF,
+    Artifact,
+    ArtifactRole,
+    Delivery,
+    FitKey,
+    Manifest,
+    Match,
+    Offer,
+    Release,
+    Trust,
+    VersionScheme,
+)
 from .ports import Capabilities
-from .version import Order, compare
+from .version import Order, compare, scheme_of
 
 ANY_HARDWARE = "*"
 STABLE = "stable"
@@ -135,6 +148,8 @@ class Catalogue:
         named = key.manufacturer and key.model
         entries = self._entries.get(_model_key(key.manufacturer, key.model), []) if named else []
         entries = [entry for entry in entries + self._of_image(key.image) if self._can_take(entry, key)]
+        if not any(_fits(entry.release, key) for entry in entries):
+            entries += self._own_word(key)
         level = max((_RANK[entry.manifest.trust] for entry in entries), default=0)
         return [e for e in entries if _RANK[e.manifest.trust] == level and e.release.channel == STABLE]
 
@@ -146,6 +161,16 @@ class Catalogue:
         if entry.manifest.trust is Trust.VENDOR:
             return family.vendor_chooses and entry.release.version == key.offered
         return family.chooses_artifact
+
+    def _own_word(self, key: FitKey) -> list[_Entry]:
+        """Return what the device itself says that its vendor offers it, where its family makes that an offer."""
+        family = self._families.get(key.dialect)
+        if family is None or not (family.offers_itself and key.offered):
+            return []
+        match = Match(key.manufacturer, (key.model,), (key.hardware,) if key.hardware else (), key.variant)
+        image = Artifact(ArtifactRole.MAIN, "", "", 0, "")
+        release = Release(match, key.offered, (image,), scheme_of(key.offered))
+        return [_Entry(release, Manifest(DEVICE_ITSELF, key.manufacturer, Trust.VENDOR, "", (release,)))]
 
     def _of_image(self, address: str) -> list[_Entry]:
         """Return the releases of the image type of this file; none if feeds disagree about it."""

@@ -62,6 +62,8 @@ class Capabilities:
         parallel: how many devices of one network may be installed at a time at most; ``None``: as the owner says.
         answer_time: how long an answer may take; ``None``: as long as any device's.
         asks_apart: unasked questions to devices of one network are at least so far apart.
+        offers_itself: what the device says that its vendor offers it is an offer, without any feed.
+        answers: it can be asked; a family that cannot is taken at its last word, which stands until it says another.
     """
 
     chooses_artifact: bool
@@ -82,3 +84,5 @@ class Capabilities:
     vendor_chooses: bool = False
     answer_time: timedelta | None = None
     asks_apart: timedelta = timedelta()
+    offers_itself: bool = False
+    answers: bool = True

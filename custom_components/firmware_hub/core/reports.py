@@ -70,6 +70,8 @@ class Reports:
         named = bool(item.facts.version) and not item.retained
         if named:
             self._fleet.saw(item.device_id, turn.now)
+        elif item.facts.version and not self._capabilities[item.dialect].answers:
+            self._fleet.heard(item.device_id)
         if merge.changed:
             self._changed(merge, turn)
         if named:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
 from . import gate
@@ -99,18 +98,21 @@ def plan(fleet: Fleet, installer: Installer, now: datetime) -> list[PlannedInsta
     """
     keeper = installer.keeper
     opening = keeper.window.current(now) or keeper.window.next_opening(now)
+    begin = max(now, opening.start) if opening else now
+    closes = keeper.window.closes(opening.start) if opening else None
     night = _Night(fleet, installer, now)
     planned = []
     for install in sorted(installer.current.values(), key=lambda item: (item.approval.at, item.id)):
         if not install.state.is_waiting:
             continue
         no = keeper.why_waiting(install, now)
-        line = PlannedInstall(install.device_id, install.offer.version, None, None, no.reason, no.values)
-        if no.reason in _MAY_BE_TONIGHT and keeper.is_window_free(install):
-            line = night.lay(install, now, None)
-        elif no.reason in _MAY_BE_TONIGHT and opening is not None:
-            line = night.lay(install, max(now, opening.start), keeper.window.closes(opening.start))
-        planned.append(line)
+        may_be = no.reason in _MAY_BE_TONIGHT
+        if may_be and keeper.is_window_free(install):
+            planned.append(night.lay(install, now, None))
+        elif may_be and opening is not None:
+            planned.append(night.lay(install, begin, closes))
+        else:
+            planned.append(PlannedInstall(install.device_id, install.offer.version, None, None, no.reason, no.values))
     return planned
 
 
@@ -129,29 +131,32 @@ class _Night:
                 self._after[key] = pilot.install.settle_until
         for install in installer.current.values():
             if install.state.is_active:
-                free, lane = self._lane(install)
-                free[lane] = self._end(install, now)
+                free = self._free(install)
+                free[free.index(min(free))] = self._end(install, now + installer.keeper.expected(install))
 
     def lay(self, install: Install, begin: datetime, closes: datetime | None) -> PlannedInstall:
         """Give an install the first place that is free; ``closes``: when it must have ended."""
-        free, lane = self._lane(install)
-        start = max(free[lane], begin, self._after.get(install.pilot_key, begin))
+        free = self._free(install)
+        first = min(free)
+        start = max(first, begin, self._after.get(install.pilot_key, begin))
         end = start + self._installer.keeper.expected(install)
-        line = PlannedInstall(install.device_id, install.offer.version, start, end, None)
         if closes is not None and end > closes:
-            return replace(line, starts_at=None, ends_at=None, reason=Reason.DOES_NOT_FIT_WINDOW)
-        free[lane] = self._end(install, start)
-        return line
+            reason = Reason.DOES_NOT_FIT_WINDOW
+            return PlannedInstall(install.device_id, install.offer.version, None, None, reason)
+        free[free.index(first)] = self._end(install, end)
+        return PlannedInstall(install.device_id, install.offer.version, start, end, None)
 
-    def _lane(self, install: Install) -> tuple[list[datetime], int]:
+    def _free(self, install: Install) -> list[datetime]:
+        """Return when each lane of its network is free."""
         network = self._fleet.devices[install.device_id].network
-        places = self._installer.rollout.places(network, self._installer.keeper.settings.parallel_installs)
-        free = self._lanes.setdefault(network, [self._now] * places)
-        return free, min(range(len(free)), key=free.__getitem__)
+        free = self._lanes.get(network)
+        if free is None:
+            places = self._installer.rollout.places(network, self._installer.keeper.settings.parallel_installs)
+            free = self._lanes[network] = [self._now] * places
+        return free
 
-    def _end(self, install: Install, start: datetime) -> datetime:
-        """Return when an install ends; the others of its release wait for the first one, until it is settled."""
-        end = start + self._installer.keeper.expected(install)
+    def _end(self, install: Install, end: datetime) -> datetime:
+        """Note an end; the others of its release wait for the first one, until it is settled."""
         pilot = self._installer.rollout.pilots.get(install.pilot_key)
         if pilot is None or pilot.install.id == install.id:
             self._after.setdefault(install.pilot_key, end + self._installer.keeper.settings.pilot_settle)

@@ -200,12 +200,13 @@ def deadline_passed(install: Install, _item: DeadlinePassed, context: Context, n
     """Ask a last time, and then judge what was heard and what was not."""
     if not context.connected:
         return Step(replace(install, deadline=now + limits.RESTART_GRACE))
-    if not install.asked_last:
+    if not install.asked_last and context.capabilities.answers:
         asked = replace(install, asked_last=True, old_seen=False, deadline=now + context.answer_time)
         return Step(asked, (QueryDevice(install.device_id),))
     if install.failure is Reason.NOT_BEGUN:
         return _not_begun(install, context, now)
-    if install.old_seen:
+    stayed = not context.capabilities.answers and not install.went_away
+    if install.old_seen or stayed:
         return _still_old(install, context, now)
     if install.helper_seen:
         return end(install, S.FAILED, Reason.STUCK_IN_HELPER, now)
@@ -218,7 +219,8 @@ def _still_old(install: Install, context: Context, now: datetime) -> Step:
     if install.reacted:
         percent = "" if install.percent is None else str(install.percent)
         return end(install, S.FAILED, Reason.LOST_IN_TRANSFER, now, percent=percent)
-    if install.attempt >= limits.MAX_ATTEMPTS:
+    # Whoever cannot be asked would say nothing that another attempt could begin from.
+    if install.attempt >= limits.MAX_ATTEMPTS or not context.capabilities.answers:
         return end(install, S.FAILED, install.failure or Reason.NO_REACTION, now)
     again = Hold(Reason.WAITS_FOR_RETRY, {"attempt": str(install.attempt + 1)}, now + limits.RETRY_DELAY)
     return hold(install, again, context, now)

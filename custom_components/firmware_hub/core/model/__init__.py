@@ -9,6 +9,7 @@ from __future__ import annotations
 from .devices import OFFERED, Device, DeviceFacts, DeviceId, FitKey, Identity, Presence
 from .installs import VERDICTS, Approval, Install, InstallState, PilotKey
 from .publications import (
+    DEVICE_ITSELF,
     Artifact,
     ArtifactFormat,
     ArtifactRole,
@@ -27,6 +28,7 @@ from .publications import (
 )
 
 __all__ = [
+    "DEVICE_ITSELF",
     "OFFERED",
     "VERDICTS",
     "Approval",

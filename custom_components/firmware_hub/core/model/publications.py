@@ -228,6 +228,10 @@ class Feed:
     files_url: str = ""
 
 
+DEVICE_ITSELF = ""
+"""In the place of a feed: the offer is what the device itself says that its vendor offers it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Offer:
     """A release that fits a device, with the proof behind it."""
