@@ -85,11 +85,12 @@ def hub_says(state: HubState) -> Reason | None:
 
 def window_says(asked: Asked, window: Window, now: datetime) -> No | None:
     """Judge the window (invariant 2): open, and long enough for this install to end inside it."""
-    if asked.window_free or window.fits(now, asked.expected):
+    is_open = asked.window_free or window.current(now) is not None
+    if asked.window_free or (is_open and window.fits(now, asked.expected)):
         return None
     following = window.next_opening(now)
     again = following.start if following else None
-    if window.current(now) is None:
+    if not is_open:
         return No(Reason.WAITS_FOR_WINDOW, {}, again)
     minutes = str(-(-asked.expected // timedelta(minutes=1)))
     return No(Reason.DOES_NOT_FIT_WINDOW, {"minutes": minutes}, again)
