@@ -7,6 +7,7 @@ import pytest
 from custom_components.firmware_hub.core import limits
 from custom_components.firmware_hub.core.effects import FetchManifest, IssueKind, RaiseIssue
 from custom_components.firmware_hub.core.errors import Reason
+from custom_components.firmware_hub.core.feeds import feed_for
 from custom_components.firmware_hub.core.inputs import FeedsChanged, FetchFailed, ForgetRequested
 from custom_components.firmware_hub.core.model import Feed
 
@@ -61,6 +62,11 @@ def test_a_name_that_leads_elsewhere_makes_no_feed() -> None:
     made.report(model="../PLUG")
     made.tell(FeedsChanged((PAGES,)))
     assert (asked(made), made.hub.feeds.states) == ([], {})
+
+
+def test_a_feed_without_a_place_for_a_model_is_one_for_all() -> None:
+    plain = feed("acme")
+    assert feed_for(plain, "PLUG-S1") is plain
 
 
 def test_how_many_models_have_feeds_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -33,9 +33,8 @@ async def test_every_family_is_there_and_runs_what_it_ran_first(broker: Broker, 
     devices = populate(fleet, vendor, dict.fromkeys(FAMILIES, 2), {"open-1": ["comes_back_old"]})
     async with fleet:
         assert fleet.states() == {"online": 2 * len(FAMILIES)}
-        assert {device.name: device.version for device in devices}["zigbee2mqtt-2"] == FAMILIES[
-            "zigbee2mqtt"
-        ].old.version
+        versions = {device.name: device.version for device in devices}
+        assert versions["zigbee2mqtt-2"] == FAMILIES["zigbee2mqtt"].old.version
 
 
 async def test_the_bridge_of_a_fleet_knows_what_is_published(broker: Broker, tap: BrokerTap, vendor: Vendor) -> None:

@@ -27,7 +27,7 @@ class Doubts:
 
     def follow(self, install: Install, effects: tuple[Effect, ...], now: datetime) -> None:
         """Note a question that a step put, or that there is nothing left to ask."""
-        if not self.is_open(install):
+        if not _is_open(install):
             if self._waits.pop(install.device_id, None) is not None:
                 self._agenda.set("again", install.device_id, None)
         elif any(isinstance(effect, QueryDevice) for effect in effects):
@@ -39,6 +39,7 @@ class Doubts:
         wait = self._waits[install.device_id] = 2 * self._waits[install.device_id]
         self._agenda.set("again", install.device_id, now + wait)
 
-    def is_open(self, install: Install) -> bool:
-        """Whether a verdict waits for what the device says, and the device is not at work."""
-        return install.state in _MAY_BE_ASKED and (install.failure is not None or install.restarted)
+
+def _is_open(install: Install) -> bool:
+    """Whether a verdict waits for what the device says, and the device is not at work."""
+    return install.state in _MAY_BE_ASKED and (install.failure is not None or install.restarted)

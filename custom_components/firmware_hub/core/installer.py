@@ -311,10 +311,8 @@ class Installer:
 
     def ask_again(self, device_id: DeviceId, turn: Turn) -> None:
         """A question on which a verdict waits was not answered."""
-        install = self.current.get(device_id)
-        if install is not None and self._doubts.is_open(install):
-            self.asking.ask(device_id, turn)
-            self._doubts.asked(install, turn.now)
+        self.asking.ask(device_id, turn)
+        self._doubts.asked(self.current[device_id], turn.now)
 
     def deadline(self, device_id: DeviceId, turn: Turn) -> None:
         """The present state of a device's install is over."""
