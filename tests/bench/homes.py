@@ -229,6 +229,7 @@ async def approve(run: Run) -> list[Figure]:
         what = f"longest block of the event loop, {APPROVALS:,} approvals in one call"
         medians = {
             "hub_cpu_ms": median(done["longest_cpu_ms"] for done in hub),
+            "hub_gc_ms": median(done["longest_gc_ms"] for done in hub),
             "peer_ms": median(done["longest_ms"] for done in peer),
             "peer_cpu_ms": median(done["longest_cpu_ms"] for done in peer),
             "all_saved_s": median(done["seconds"] for done in hub),

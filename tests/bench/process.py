@@ -81,11 +81,10 @@ class Session:
         """Follow a vendor, through the feed's own flow."""
         flows = self._hass.config_entries.subentries
         step = await flows.async_init((entry_id, SUBENTRY_FEED), context={"source": "user"})
-        while step["type"] is FlowResultType.FORM:
-            if step["errors"]:
-                raise RuntimeError(f"the feed was not added: {step['errors']}")
-            step = await flows.async_configure(step["flow_id"], answer)
-            answer = {}
+        for given in ({"next_step_id": "signed"}, answer, {}):
+            step = await flows.async_configure(step["flow_id"], given)
+        if step["type"] is not FlowResultType.CREATE_ENTRY:
+            raise RuntimeError(f"the feed was not added: {step}")
 
     async def no_delay(self) -> None:
         """Let small packets to the broker not wait for company: what is measured is not TCP."""
@@ -191,6 +190,7 @@ class Session:
         return {
             "longest_ms": watch.wall * 1000,
             "longest_cpu_ms": watch.processor * 1000,
+            "longest_gc_ms": watch.collector * 1000,
             "seconds": done - began,
             "approved": waiting,
             "asked": len(wanted),
@@ -203,17 +203,20 @@ class Session:
 class Watch:
     """The longest turn of the event loop: whatever arrives meanwhile has to wait so long.
 
-    ``processor`` counts only the time in which the loop's thread itself worked, on a machine that others use as well.
+    ``processor`` counts only the time in which the loop's thread itself worked, on a machine that others use as well;
+    ``collector`` is the longest pause that Python's garbage collector made, which is part of both.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.wall = self.processor = 0.0
+        self.wall = self.processor = self.collector = 0.0
+        self._collecting = 0.0
         self._loop = loop
         self._last = (monotonic(), time.thread_time())
         self._going = True
 
     def __enter__(self) -> Self:
         """Begin to watch."""
+        gc.callbacks.append(self._collects)
         self._loop.call_soon(self._tick)
         return self
 
@@ -222,6 +225,13 @@ class Watch:
     ) -> None:
         """Watch no longer."""
         self._going = False
+        gc.callbacks.remove(self._collects)
+
+    def _collects(self, phase: str, _info: dict[str, int]) -> None:
+        if phase == "start":
+            self._collecting = time.thread_time()
+        else:
+            self.collector = max(self.collector, time.thread_time() - self._collecting)
 
     def _tick(self) -> None:
         now = (monotonic(), time.thread_time())
