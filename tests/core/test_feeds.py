@@ -434,6 +434,11 @@ class TestApprovals:
         home.tell(ManifestUnchanged("acme"))
         assert self.moved(home) == (InstallState.CANCELED, Reason.OFFER_WITHDRAWN)
 
+    def test_no_approval_ends_while_nobody_knows_what_is_published(self) -> None:
+        home = Home(NOON, snapshot=Snapshot((device(),), (install(),)))
+        home.tell(ManifestUnchanged("acme"))
+        assert home.install().state is InstallState.APPROVED
+
     def test_what_is_still_published_is_tried_again(self) -> None:
         home = self.tried()
         home.publish(sequence=44)

@@ -250,7 +250,7 @@ def test_the_limit_of_a_family_holds_from_the_first_install_on(state: InstallSta
 
 
 def test_a_device_that_has_just_spoken_is_not_asked_beside_its_command(hub: Hub) -> None:
-    install = replace(installing(hub), state=InstallState.DOWNLOADING, attempt_id="", command_at=None)
+    install = replace(installing(hub), state=InstallState.DOWNLOADING, attempt=0, attempt_id="", command_at=None)
     hub.receive(AddressChecked(reachable=True), NOW)
     hub.receive(FeedsChanged((Feed("feed", "signed_manifest", "Acme", "https://acme.example", Trust.SIGNED),)), NOW)
     hub.receive(ManifestRead("feed", Manifest("feed", "Acme", Trust.SIGNED, "d", (install.offer.release,))), NOW)
