@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 
+from custom_components.firmware_hub.core.asking import Asking
 from custom_components.firmware_hub.core.errors import Reason
 from custom_components.firmware_hub.core.model import Install, InstallState, Trust
+from simulator.devices.base import DeviceState
 from simulator.devices.zigbee2mqtt import ZigbeeDevice, ZigbeeMisbehaviour as Wrong
 from simulator.devices.zigbee2mqtt_bridge import Zigbee2MqttBridge
 from simulator.images import Image
@@ -104,6 +106,23 @@ async def test_other_bytes_than_those_of_the_index_never_reach_a_device(house: H
     install = await night(house)
     assert (install.state, install.reason) == (InstallState.FAILED, Reason.DIGEST_MISMATCH)
     assert lamp(house).record.commands == []
+
+
+async def test_one_bridge_transfers_one_image_at_a_time(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Asking, "_take", lambda *_: None)  # first questions ten seconds apart would prove nothing here
+    names = ["one", "two", "three"]
+    await bridge(house, *names)
+    most = 0
+
+    def count() -> None:
+        nonlocal most
+        most = max(most, sum(lamp(house, name).state is DeviceState.DOWNLOADING for name in names))
+
+    for name in names:
+        lamp(house, name).on_change(count)
+        await house.approve(name)
+    assert [(await house.verdict(name)).state for name in names] == [InstallState.SUCCEEDED] * 3
+    assert most == 1
 
 
 async def test_a_renamed_lamp_is_the_same_lamp(house: House) -> None:

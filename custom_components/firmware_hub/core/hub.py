@@ -14,7 +14,7 @@ from typing import Any
 
 from . import clock as clocks, inputs as i, limits, memory, views
 from .agenda import Agenda
-from .effects import AskStranger, CheckAddress, ClearIssue, Effect, IssueKind, ListenTo, RaiseIssue, Severity
+from .effects import CheckAddress, ClearIssue, Effect, IssueKind, ListenTo, RaiseIssue, Severity
 from .errors import Reason
 from .feed_desk import FeedDesk
 from .feeds import Feeds
@@ -26,7 +26,6 @@ from .ports import Capabilities
 from .records import Snapshot
 from .reports import Reports
 from .requests import Requests
-from .strangers import Strangers
 from .turn import Turn
 from .view import DeviceView, HubView, PlannedInstall
 
@@ -59,7 +58,6 @@ class Hub:
         self._feed_desk = FeedDesk(self.feeds, self.fleet, self.installer, self._agenda)
         self.reports = Reports(self.fleet, self.installer, self._agenda, capabilities, self._feed_desk.wake)
         self.requests = Requests(self.fleet, self.feeds, self.installer, self._feed_desk, self.reports, new_id)
-        self._strangers = Strangers()
         self._capabilities = capabilities
         self._clock = clocks.Clock()
         self._clock_saved: datetime | None = None
@@ -80,7 +78,7 @@ class Hub:
             i.InstallReported: self.reports.install_reported,
             i.DeviceWithdrawn: self.reports.withdrawn,
             i.NetworkReported: self.reports.network,
-            i.StrangerSeen: self._stranger,
+            i.StrangerSeen: self.reports.stranger,
             i.MessageRefused: self.reports.message_refused,
             i.SettingsChanged: self._settings,
             i.FeedsChanged: self._feed_desk.changed,
@@ -230,14 +228,10 @@ class Hub:
         turn.refresh(self.installer.current)
         if item.connected:
             self.fleet.expect_burst(turn.now)
-            self._strangers.expect_burst(turn.now)
+            self.reports.expect_burst(turn.now)
             self.installer.resumed(turn)
         else:
             self.fleet.forget_presence()
-
-    def _stranger(self, item: i.StrangerSeen, turn: Turn) -> None:
-        if self._strangers.may_ask(item.dialect, item.address, turn.now):
-            turn.do(AskStranger(item.dialect, item.address))
 
     def _artifacts_ready(self, item: i.ArtifactsReady, turn: Turn) -> None:
         if (install := self.installer.find(item.install_id)) is not None:

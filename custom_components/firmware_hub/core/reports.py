@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 
 from . import limits
 from .agenda import Agenda
-from .effects import ClearIssue, IssueKind, LifecycleKind, ListenTo, RaiseIssue, Severity
+from .effects import AskStranger, ClearIssue, IssueKind, LifecycleKind, ListenTo, RaiseIssue, Severity
 from .errors import Reason, Refused
 from .fleet import Fleet, Merge
 from .inputs import (
@@ -25,11 +25,13 @@ from .inputs import (
     MessageRefused,
     NetworkReported,
     Stage,
+    StrangerSeen,
 )
 from .install import Booted, Health, Linked, Staged
 from .installer import Installer
 from .model import Device, DeviceFacts, DeviceId, Install, InstallState
 from .ports import Capabilities
+from .strangers import Strangers
 from .turn import Turn
 
 
@@ -52,6 +54,16 @@ class Reports:
         self._agenda = agenda
         self._capabilities = capabilities
         self._wake_feeds = wake_feeds
+        self._strangers = Strangers()
+
+    def expect_burst(self, now: datetime) -> None:
+        """Say that retained words arrive all at once, because the connection is new."""
+        self._strangers.expect_burst(now)
+
+    def stranger(self, item: StrangerSeen, turn: Turn) -> None:
+        """Ask somebody who only says to be there who it is, if it is time to."""
+        if self._strangers.may_ask(item.dialect, item.address, turn.now):
+            turn.do(AskStranger(item.dialect, item.address))
 
     # --- who they are ------------------------------------------------------------------------------------------------
 
