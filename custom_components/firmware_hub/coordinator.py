@@ -32,14 +32,6 @@ type FirmwareHubConfigEntry = ConfigEntry[FirmwareHubCoordinator]
 _LOGGER = logging.getLogger(__name__)
 _NEW_DEVICES_PER_TURN = 100
 _GATHER = 0.05  # seconds; of many devices that come one by one, each would cost as much as a hundred together
-_PEOPLE = (
-    i.ApproveRequested
-    | i.UnapproveRequested
-    | i.RetryRequested
-    | i.ModelReleased
-    | i.CheckRequested
-    | i.ForgetRequested
-)
 
 
 class FirmwareHubCoordinator:
@@ -138,7 +130,7 @@ class FirmwareHubCoordinator:
             return
         self._carry(effects)
 
-    async def async_ask(self, item: _PEOPLE) -> None:
+    async def async_ask(self, item: i.PersonInput) -> None:
         """Ask for a person; returns when it is durable. Raises Refused (a rule) or OutsideFailed (not saved)."""
         done: asyncio.Future[None] = self._hass.loop.create_future()
         self._asks.append((item, done))

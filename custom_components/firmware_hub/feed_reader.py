@@ -73,7 +73,7 @@ class FeedReader:
             await self._async_repository(state.feed, self._repositories.async_reload, row=row)
             return
         try:
-            manifest = await self._hass.async_add_executor_job(read_manifest, raw, state.feed, source)
+            manifest = await self._hass.async_add_executor_job(read_manifest, raw, state.trusted_feed, source)
         except HubError as refused:
             self._report(i.ManifestRefused(feed_id, refused.reason, refused.path, refused.detail))
             return

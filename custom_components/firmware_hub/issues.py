@@ -11,7 +11,7 @@ from homeassistant.helpers import issue_registry as ir
 from .const import DOMAIN
 from .core.effects import ClearIssue, IssueKind, RaiseIssue
 from .markdown import https_address, plain
-from .words import advice, sentence
+from .words import advice, day, sentence
 
 FIXABLE: Final = frozenset(
     {
@@ -19,6 +19,7 @@ FIXABLE: Final = frozenset(
         IssueKind.DEVICE_DARK,
         IssueKind.MODEL_STOPPED,
         IssueKind.MANIFEST_REFUSED,
+        IssueKind.KEY_ROTATION,
         IssueKind.ADDRESS_UNREACHABLE,
         IssueKind.STORE_REPLACED,
         IssueKind.WINDOW_TOO_SHORT,
@@ -34,6 +35,7 @@ _KEPT: Final = frozenset(
 
 PLACES: Final = (
     "address",
+    "day",
     "detail",
     "device",
     "feed",
@@ -43,7 +45,9 @@ PLACES: Final = (
     "manufacturer",
     "minutes",
     "model",
+    "new_keys",
     "next_step",
+    "old_keys",
     "path",
     "reason",
     "recovery",
@@ -61,6 +65,7 @@ def raise_issue(hass: HomeAssistant, entry: ConfigEntry, effect: RaiseIssue) -> 
     values = {key: plain(value, _LONG) for key, value in effect.values.items() if value}
     values["host"] = plain(urlsplit(effect.values.get("url", "")).hostname or "-")
     values["reason"] = sentence(hass, effect.reason, effect.values) or "-"
+    values["day"] = day(effect.values.get("moment", ""))
     values["next_step"] = advice(hass, effect.reason, works=effect.kind is not IssueKind.DEVICE_DARK)
     ir.async_create_issue(
         hass,

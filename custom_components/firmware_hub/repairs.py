@@ -15,7 +15,15 @@ from .const import CONF_ANY_TIME, CONF_SERVING, DOMAIN
 from .coordinator import FirmwareHubConfigEntry
 from .core.effects import IssueKind
 from .core.errors import HubError
-from .core.inputs import ApproveRequested, CheckRequested, ModelReleased, RetryRequested, UnapproveRequested
+from .core.inputs import (
+    ApproveRequested,
+    CheckRequested,
+    KeysRefused,
+    ModelReleased,
+    PersonInput,
+    RetryRequested,
+    UnapproveRequested,
+)
 from .forms import serving_errors, serving_fields, serving_values, window_fields
 from .words import sentence
 
@@ -26,6 +34,7 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     IssueKind.DEVICE_DARK: ("retry", "leave"),
     IssueKind.MODEL_STOPPED: ("go_on", "stay"),
     IssueKind.MANIFEST_REFUSED: ("check", "stay"),
+    IssueKind.KEY_ROTATION: ("refuse_keys", "stay"),
     IssueKind.ADDRESS_UNREACHABLE: ("address", "stay"),
     IssueKind.STORE_REPLACED: ("leave",),
     IssueKind.WINDOW_TOO_SHORT: ("any_time", "window", "skip", "stay"),
@@ -46,6 +55,7 @@ class HubRepairFlow(RepairsFlow):
         self._kind = str(data.get("kind", ""))
         self._entry_id = str(data.get("entry_id", ""))
         self._device_id = str(data.get("device_id", ""))
+        self._subject = str(data.get("subject", ""))
 
     async def async_step_init(self, _user_input: dict[str, Any] | None = None) -> RepairsFlowResult:
         """Say what happened and offer the choices."""
@@ -65,7 +75,7 @@ class HubRepairFlow(RepairsFlow):
         """Leave the device as it is; the notice has been read."""
         return self.async_create_entry(data={})
 
-    # --- a stopped model, a refused manifest -------------------------------------------------------------------------
+    # --- a stopped model, a refused manifest, keys -------------------------------------------------------------------
 
     async def async_step_go_on(self, _user_input: dict[str, Any] | None = None) -> RepairsFlowResult:
         """Let the other devices of the model go on."""
@@ -74,6 +84,10 @@ class HubRepairFlow(RepairsFlow):
     async def async_step_check(self, _user_input: dict[str, Any] | None = None) -> RepairsFlowResult:
         """Ask the vendor again; a new refusal comes back as the same issue."""
         return await self._async_ask(CheckRequested(by=_asked_by()))
+
+    async def async_step_refuse_keys(self, _user_input: dict[str, Any] | None = None) -> RepairsFlowResult:
+        """Never trust the keys that a feed announced."""
+        return await self._async_ask(KeysRefused(self._subject, by=_asked_by()))
 
     async def async_step_stay(self, _user_input: dict[str, Any] | None = None) -> RepairsFlowResult:
         """Change nothing and keep the issue as a reminder."""
@@ -134,9 +148,7 @@ class HubRepairFlow(RepairsFlow):
         issue = ir.async_get(self.hass).async_get_issue(DOMAIN, self.issue_id)
         return issue.translation_placeholders if issue else None
 
-    async def _async_ask(
-        self, item: ApproveRequested | UnapproveRequested | RetryRequested | ModelReleased | CheckRequested
-    ) -> RepairsFlowResult:
+    async def _async_ask(self, item: PersonInput) -> RepairsFlowResult:
         if (entry := self._loaded_entry()) is None:
             return self.async_abort(reason="not_loaded")
         try:

@@ -104,6 +104,12 @@ def when(moment: datetime) -> str:
     return local.strftime("%H:%M" if moment - dt_util.utcnow() < _SOON else "%Y-%m-%d %H:%M")
 
 
+def day(moment: str) -> str:
+    """Return the day of a moment in ISO 8601 in Home Assistant's zone; a dash if there is none."""
+    parsed = dt_util.parse_datetime(moment)
+    return dt_util.as_local(parsed).date().isoformat() if parsed is not None else "-"
+
+
 def outcome(hass: HomeAssistant, install: Install, name: str) -> dict[str, str | int | bool | None]:
     """Return what a person is told of an install that ended: first of all whether the device works."""
     failed, works = has_failed(install), recovers(install)

@@ -112,6 +112,7 @@ class TestFetching:
     def test_a_feed_that_is_switched_off_is_gone(self, home: Home) -> None:
         effects = home.tell(FeedsChanged((feed(enabled=False),)))
         assert set(cleared(effects)) == {
+            IssueKind.KEY_ROTATION,
             IssueKind.MANIFEST_REFUSED,
             IssueKind.FEED_UNREACHABLE,
             IssueKind.MANIFEST_EXPIRED,

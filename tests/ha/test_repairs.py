@@ -1,17 +1,23 @@
 """Repairs: what the owner reads, and what each answer does."""
 
+import json
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 
 import pytest
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.setup import async_setup_component
+from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.firmware_hub import issues
 from custom_components.firmware_hub.const import CONF_ANY_TIME, CONF_SERVING, CONF_WINDOW_END, DOMAIN
+from custom_components.firmware_hub.core import limits
 from custom_components.firmware_hub.core.effects import ClearIssue, IssueKind, RaiseIssue, Severity
 from custom_components.firmware_hub.core.errors import Reason
 from custom_components.firmware_hub.repairs import CHOICES
@@ -212,6 +218,67 @@ async def test_a_refusal_heals_by_itself(home: Home) -> None:
     home.vendor.behave()
     await home.act("check")
     await until(lambda: not has(home, IssueKind.MANIFEST_REFUSED))
+
+
+# --- a maker's new key -----------------------------------------------------------------------------------------------
+
+
+async def test_a_new_key_is_shown_with_both_fingerprints_and_the_day_from_which_it_counts(home: Home) -> None:
+    home.vendor.next_keys = [home.vendor.stranger.public_jwk]
+    await home.reread()
+    await until(lambda: has(home, IssueKind.KEY_ROTATION))
+    shown = places(the_issue(home, IssueKind.KEY_ROTATION))
+    assert shown["old_keys"] == home.vendor.key.thumbprint
+    assert shown["new_keys"] == home.vendor.stranger.thumbprint
+    assert shown["day"] == (dt_util.now() + limits.KEY_ROTATION_DELAY).date().isoformat()
+
+
+async def test_a_new_key_that_the_owner_refuses_signs_nothing(home: Home, fix: Fix) -> None:
+    home.vendor.next_keys = [home.vendor.stranger.public_jwk]
+    await home.reread()
+    await until(lambda: has(home, IssueKind.KEY_ROTATION))
+    menu = await fix.open(IssueKind.KEY_ROTATION)
+    assert menu["menu_options"] == ["refuse_keys", "stay"]
+    done = await fix.choose(menu, "refuse_keys")
+    assert done["type"] == "create_entry"
+    assert not has(home, IssueKind.KEY_ROTATION)
+    await off_for(home, limits.KEY_ROTATION_DELAY)
+    home.vendor.key = home.vendor.stranger
+    home.vendor.publish_again()
+    await home.act("check")
+    await until(lambda: has(home, IssueKind.MANIFEST_REFUSED))
+    assert "a key that you never trusted" in places(the_issue(home, IssueKind.MANIFEST_REFUSED))["reason"]
+
+
+async def test_a_new_key_that_nobody_refuses_takes_over_after_its_days(home: Home) -> None:
+    home.vendor.next_keys = [home.vendor.stranger.public_jwk]
+    await home.reread()
+    await until(lambda: has(home, IssueKind.KEY_ROTATION))
+    await off_for(home, limits.KEY_ROTATION_DELAY)
+    await until(lambda: not has(home, IssueKind.KEY_ROTATION))
+    home.vendor.key = home.vendor.stranger
+    await home.reread()
+    rows = await home.hub.store.async_history(subject="feed1", limit=10)
+    assert {"key_announced", "key_adopted"} <= {row["kind"] for row in rows}
+
+
+async def off_for(home: Home, how_long: timedelta) -> None:
+    """Switch the hub off, and on again when it believes that so much time went by: what it noted is that much older."""
+    await home.hass.config_entries.async_unload(home.entry.entry_id)
+    path = home.hass.config.path(".storage", f"{DOMAIN}.{home.entry.entry_id}.db")
+
+    def age() -> None:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            ((record,),) = connection.execute("SELECT record FROM ledger WHERE feed_id = 'feed1'").fetchall()
+            row = json.loads(record)
+            keys = json.loads(row["keys"])
+            for key in keys["announced"]:
+                key["first_seen"] = (datetime.fromisoformat(key["first_seen"]) - how_long).isoformat()
+            row["keys"] = json.dumps(keys)
+            connection.execute("UPDATE ledger SET record = ? WHERE feed_id = 'feed1'", (json.dumps(row),))
+
+    await home.hass.async_add_executor_job(age)
+    await home.set_up()
 
 
 # --- a failed install ------------------------------------------------------------------------------------------------

@@ -26,7 +26,10 @@ class AuditRow:
 
 @dataclass(frozen=True, slots=True)
 class LedgerRow:
-    """What a feed has said so far, so that an older or changed statement is recognised (see ``manifest``)."""
+    """What a feed has said so far, so that an older or changed statement is recognised (see ``manifest``).
+
+    ``keys`` is what it said of its own keys, as ``rotation.to_text`` writes it.
+    """
 
     feed_id: str
     sequence: int | None = None
@@ -34,6 +37,7 @@ class LedgerRow:
     issued: datetime | None = None
     digests: Mapping[str, str] = field(default_factory=dict)
     counters: Mapping[str, int] = field(default_factory=dict)
+    keys: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +166,7 @@ class IssueKind(StrEnum):
     MANIFEST_REFUSED = "manifest_refused"
     FEED_UNREACHABLE = "feed_unreachable"
     MANIFEST_EXPIRED = "manifest_expired"
+    KEY_ROTATION = "key_rotation"
     ADDRESS_UNREACHABLE = "address_unreachable"
     CLOCK_UNTRUSTED = "clock_untrusted"
     STORE_FAILED = "store_failed"

@@ -20,6 +20,7 @@ from .feeds import Feeds
 from .fleet import Fleet
 from .inputs import FeedsChanged, FetchFailed, ManifestRead, ManifestRefused, ManifestUnchanged
 from .installer import Installer
+from .key_desk import KeyDesk
 from .matching import ModelKey, concerns
 from .model import Device, FitKey, InstallState, Offer
 from .published import still_published
@@ -27,6 +28,8 @@ from .turn import Turn
 
 _OF_TIME = frozenset({Reason.EXPIRED, Reason.FREEZE_SUSPECTED, Reason.NOT_YET_VALID})
 """What a library that reads the clock itself refuses by it."""
+_OF_KEYS = frozenset({Reason.UNTRUSTED_KEY, Reason.BAD_SIGNATURE})
+"""What is said of a key whose time may have come, and nobody can tell while the clock is not believed."""
 _OF_A_FEED = (IssueKind.MANIFEST_REFUSED, IssueKind.FEED_UNREACHABLE, IssueKind.MANIFEST_EXPIRED)
 
 
@@ -39,6 +42,7 @@ class FeedDesk:
         self._fleet = fleet
         self._installer = installer
         self._agenda = agenda
+        self.keys = KeyDesk(feeds, agenda, lambda: installer.keeper.state.clock_trusted)
 
     # --- fetching ----------------------------------------------------------------------------------------------------
 
@@ -49,6 +53,7 @@ class FeedDesk:
             for kind in ("feed", "expires"):
                 self._agenda.set(kind, feed_id, None)
             turn.do(*(ClearIssue(kind, feed_id) for kind in _OF_A_FEED))
+            self.keys.gone(feed_id, turn)
         for install in list(self._installer.current.values()):
             if self._feeds.is_gone(install.offer.feed_id) and not install.state.is_commanded:
                 self._installer.cancel(install, InstallState.CANCELED, Reason.OFFER_WITHDRAWN, turn)
@@ -75,6 +80,7 @@ class FeedDesk:
 
     def fetch(self, feed_id: str, turn: Turn) -> None:
         """Fetch a feed, unless that is on its way or not worth it; a fetch of which nothing is heard is tried again."""
+        self.keys.look(feed_id, turn)
         if self._feeds.fetching(feed_id, turn.now):
             turn.do(FetchManifest(feed_id))
             self._agenda.set("feed", feed_id, turn.now + limits.FEED_DEADLINE)
@@ -87,6 +93,9 @@ class FeedDesk:
             return
         if not item.from_store and self._in_doubt_of_the_clock(item.feed_id, turn):
             return
+        if not self.keys.vouches(item):
+            self._refuse(item.feed_id, Reason.UNTRUSTED_KEY, item.manifest.key_id, turn, from_store=item.from_store)
+            return
         before = self._offers()
         try:
             ledger, feed_row, touched = self._feeds.accept(item, turn.now)
@@ -94,6 +103,7 @@ class FeedDesk:
             self._refuse(item.feed_id, refused.reason, refused.detail, turn, from_store=item.from_store)
             return
         turn.save_ledger(ledger)
+        self.keys.accepted(item, turn)
         if feed_row is not None:
             turn.save_feed(feed_row)
             turn.audit("manifest_accepted", item.feed_id, sequence=str(item.manifest.sequence or ""))
@@ -117,8 +127,10 @@ class FeedDesk:
 
     def refused(self, item: ManifestRefused, turn: Turn) -> None:
         """Take in that a feed's bytes could not be verified or read."""
-        known = item.feed_id in self._feeds.states
-        if known and not (item.reason in _OF_TIME and self._in_doubt_of_the_clock(item.feed_id, turn)):
+        if item.feed_id not in self._feeds.states:
+            return
+        timely = item.reason in _OF_TIME or (item.reason in _OF_KEYS and self.keys.is_waiting(item.feed_id))
+        if not (timely and self._in_doubt_of_the_clock(item.feed_id, turn)):
             self._refuse(item.feed_id, item.reason, f"{item.path} {item.detail}".strip(), turn)
 
     def _in_doubt_of_the_clock(self, feed_id: str, turn: Turn) -> bool:

@@ -63,6 +63,7 @@ class FeedState:
     Attributes:
         fetched_at: when the server last said what is current; ``accepted_at``: when the manifest itself was fetched.
         fetching_since: when it was last ordered; ``None`` after an answer.
+        keys: JWK texts with which it is verified now; empty: those of the feed.
     """
 
     feed: Feed
@@ -73,6 +74,12 @@ class FeedState:
     failures: int = 0
     last_error: Reason | None = None
     fetching_since: datetime | None = None
+    keys: tuple[str, ...] = ()
+
+    @property
+    def trusted_feed(self) -> Feed:
+        """The feed, with the keys that are trusted now."""
+        return replace(self.feed, keys=self.keys or self.feed.keys)
 
 
 class Feeds:

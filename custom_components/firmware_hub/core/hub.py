@@ -68,6 +68,7 @@ class Hub:
             i.UnapproveRequested: self.requests.unapprove,
             i.RetryRequested: self.requests.retry,
             i.ModelReleased: self.requests.release_model,
+            i.KeysRefused: self._feed_desk.keys.refuse,
             i.CheckRequested: self.requests.check,
             i.ForgetRequested: self.requests.forget,
         }
@@ -106,6 +107,7 @@ class Hub:
             "restore": self.installer.lending.give_back,
             "feed": self._feed_desk.fetch,
             "expires": self._feed_desk.expired,
+            "keys": self._feed_desk.keys.look,
             "flood": self.reports.flood_over,
             "address": lambda _subject, turn: turn.do(CheckAddress()),
             "window": self._window_turned,

@@ -163,6 +163,14 @@ class ModelReleased:
 
 
 @dataclass(frozen=True, slots=True)
+class KeysRefused:
+    """Somebody does not want the keys that a feed announced."""
+
+    feed_id: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
 class CheckRequested:
     """Somebody wants the feeds and the devices asked now."""
 
@@ -314,6 +322,7 @@ Input = (
     | UnapproveRequested
     | RetryRequested
     | ModelReleased
+    | KeysRefused
     | CheckRequested
     | ForgetRequested
     | SettingsChanged
@@ -333,6 +342,17 @@ Input = (
     | AddressChecked
 )
 """Everything that can happen to the hub."""
+
+PersonInput = (
+    ApproveRequested
+    | UnapproveRequested
+    | RetryRequested
+    | ModelReleased
+    | KeysRefused
+    | CheckRequested
+    | ForgetRequested
+)
+"""What a person asks, and is answered."""
 
 DeviceInput = DeviceReported | DeviceLinkChanged | HealthReported | InstallReported | DeviceWithdrawn | NetworkReported
 """What a dialect can read out of a message."""

@@ -68,6 +68,7 @@ def judge(manifest: Manifest, ledger: LedgerRow, now: datetime) -> LedgerRow:
         issued=manifest.issued or ledger.issued,
         digests=_digests(manifest, ledger.digests),
         counters=_counters(manifest, ledger.counters),
+        keys=ledger.keys,
     )
 
 

@@ -81,13 +81,23 @@ class Change(StrEnum):
     REFUSED = "key_refused"
 
 
+def belonging(rotation: Rotation, keys: tuple[str, ...]) -> Rotation:
+    """Return the state if it belongs to these keys of the owner, else the beginning.
+
+    Raises:
+        BadInput, Refused: as ``signing.fingerprint``, for an owner's key that is none.
+    """
+    pinned = tuple(sorted({fingerprint(key) for key in keys}))
+    return rotation if rotation.pinned == pinned else Rotation(pinned)
+
+
 def trusted(rotation: Rotation, keys: tuple[str, ...], now: datetime) -> tuple[str, ...]:
     """Return the JWK texts with which the feed is verified now; ``keys`` are the owner's.
 
     Raises:
         BadInput, Refused: as ``signing.fingerprint``, for an owner's key that is none.
     """
-    rotation = _of(rotation, keys)
+    rotation = belonging(rotation, keys)
     return (rotation.adopted or keys) + tuple(key.key for key in _due(rotation, now))
 
 
@@ -97,7 +107,7 @@ def observe(rotation: Rotation, keys: tuple[str, ...], manifest: Manifest, now: 
     Raises:
         BadInput, Refused: as ``signing.fingerprint``, for an owner's key that is none.
     """
-    rotation = _of(rotation, keys)
+    rotation = belonging(rotation, keys)
     if manifest.trust is not Trust.SIGNED:
         return rotation
     due = _due(rotation, now)
@@ -138,12 +148,6 @@ def changes(before: Rotation, after: Rotation) -> tuple[tuple[Change, str], ...]
         Change.TAKEN_BACK: was - is_ - adopted - refused,
     }
     return tuple((change, key) for change, keys in found.items() for key in sorted(keys))
-
-
-def _of(rotation: Rotation, keys: tuple[str, ...]) -> Rotation:
-    """Return the state if it belongs to these pins, else the beginning."""
-    pinned = tuple(sorted({fingerprint(key) for key in keys}))
-    return rotation if rotation.pinned == pinned else Rotation(pinned)
 
 
 def _current(rotation: Rotation) -> frozenset[str]:
