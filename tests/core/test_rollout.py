@@ -193,6 +193,15 @@ class TestPilots:
         assert rollout.blocked(install(LAMP)) is None
         assert rollout.running("") == 0
 
+    def test_one_that_runs_after_all_takes_the_place_of_the_pilot(self, rollout: Rollout) -> None:
+        rollout.began(install(PLUG, fetched=True), "")
+        rollout.began(other(), "")
+        rollout.began(install(LAMP), "attic")  # it was given up, and reacts late
+        rollout.rests(install(PLUG, fetched=True))
+        assert rollout.blocked(install(FAN)) is Reason.WAITS_FOR_PILOT
+        rollout.ended(ended(InstallState.CANCELED, LAMP), SETTLE, NIGHT)
+        assert rollout.blocked(install(FAN)) is None
+
     def test_a_pilot_that_could_not_be_fetched_keeps_its_place(self, rollout: Rollout) -> None:
         rollout.began(install(), "")
         rollout.rests(install())

@@ -103,7 +103,7 @@ class Rollout:
         self._ready: dict[str, dict[_Lane, OrderedDict[str, Install]]] = defaultdict(dict)
         self._where: dict[str, tuple[str, _Lane]] = {}
         self._running: Counter[str] = Counter()
-        self._runs_in: dict[str, str] = {}
+        self._runs_in: dict[str, tuple[str, Install]] = {}
         self._most: dict[str, int] = {}
         self._refused: Counter[PilotKey] = Counter()
         self.pilots: dict[PilotKey, Pilot] = {}
@@ -142,7 +142,7 @@ class Rollout:
         """Count an install as running, and as the pilot if its release has none."""
         self.drop(install.id)
         self._leave(install)
-        self._runs_in[install.id] = network
+        self._runs_in[install.id] = (network, install)
         self._running[network] += 1
         self.pilots.setdefault(install.pilot_key, Pilot(install, PilotState.RUNNING))
 
@@ -153,12 +153,19 @@ class Rollout:
         """
         self._leave(install)
         if self._is_pilot(install) and install.fetched:
-            del self.pilots[install.pilot_key]
+            self._vacate(install.pilot_key)
 
     def _leave(self, install: Install) -> None:
-        network = self._runs_in.pop(install.id, None)
-        if network is not None:
-            self._running[network] -= 1
+        where = self._runs_in.pop(install.id, None)
+        if where is not None:
+            self._running[where[0]] -= 1
+
+    def _vacate(self, key: PilotKey) -> None:
+        """Give a pilot's place to one of its release that runs as well, after all: the next one would not be alone."""
+        del self.pilots[key]
+        for _, install in self._runs_in.values():
+            if install.pilot_key == key:
+                self.pilots[key] = Pilot(install, PilotState.RUNNING)
 
     def running(self, network: str) -> int:
         """How many installs run in a network."""
@@ -230,7 +237,7 @@ class Rollout:
                 self.pilots[install.pilot_key] = Pilot(settling, PilotState.SETTLING)
             return None
         if is_pilot:
-            del self.pilots[install.pilot_key]
+            self._vacate(install.pilot_key)
         return self._stop(install, is_pilot=is_pilot) if has_failed(install) else None
 
     def _stop(self, install: Install, *, is_pilot: bool) -> Stop | None:
@@ -266,7 +273,7 @@ class Rollout:
         if well:
             self.pilots[install.pilot_key] = Pilot(install, PilotState.PROVEN)
         else:
-            del self.pilots[install.pilot_key]
+            self._vacate(install.pilot_key)
 
     def remember(self, install: Install) -> None:
         """Take over a success from before a restart: its release needs no other pilot, unless it did not stay well."""
@@ -282,7 +289,7 @@ class Rollout:
         gone = [key for key, pilot in self.pilots.items() if pilot.install.device_id == device_id]
         for key in gone:
             if self.pilots[key].state is not PilotState.PROVEN:
-                del self.pilots[key]
+                self._vacate(key)
 
     def _is_pilot(self, install: Install) -> bool:
         pilot = self.pilots.get(install.pilot_key)
