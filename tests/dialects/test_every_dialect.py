@@ -57,6 +57,7 @@ WITHOUT_CHOICE = [
     pytest.param(dialect, id=dialect.name) for dialect in DIALECTS if not dialect.capabilities.chooses_artifact
 ]
 MAIN_FIXTURE = {
+    "ha_update": "acme_a1-1.2.0",
     "open": "acme_plug_s1-1.1.0",
     "shelly": "plus_1-1.3.3",
     "shelly_gen1": "shelly_1-1.11.8",
@@ -434,6 +435,7 @@ NAMES = {
     "an emoji": "💡 Küche",
 }
 NAME_PLACE: Mapping[str, tuple[str | int, ...]] = {
+    "ha_update": ("dev", "name"),
     "open": ("name",),
     "shelly": ("result", "name"),
     "shelly_gen1": ("id",),
@@ -460,7 +462,15 @@ def test_a_hostile_name_is_one_short_line_and_leads_nowhere(dialect: Dialect, na
     assert not any(re.search(r"[+#\x00-\x1f]|//", address) for address in item.facts.addresses or ())
 
 
-OWN_WORDS = ("plug-0a1b", "tasmota_A1B2C3", "8CAAB5A1B2C3", "shellyplus1-a8032abe1234", "shelly1-B929CC", "zigbee2mqtt")
+OWN_WORDS = (
+    "acme-1234",
+    "plug-0a1b",
+    "tasmota_A1B2C3",
+    "8CAAB5A1B2C3",
+    "shellyplus1-a8032abe1234",
+    "shelly1-B929CC",
+    "zigbee2mqtt",
+)
 """What stands in the topics of the main fixtures for the device itself."""
 
 

@@ -8,6 +8,7 @@ empty tuple.
 from __future__ import annotations
 
 from .base import Dialect, Prober
+from .ha_update import HaUpdateDialect
 from .open import OpenDialect
 from .shelly import ShellyDialect
 from .shelly_gen1 import ShellyGen1Dialect
@@ -20,6 +21,7 @@ DIALECTS: tuple[Dialect, ...] = (
     ShellyDialect(),
     ShellyGen1Dialect(),
     Zigbee2MqttDialect(),
+    HaUpdateDialect(),
 )
 """All known dialects, in the order in which they are asked: native families before generic ones."""
 

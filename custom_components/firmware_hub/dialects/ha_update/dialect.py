@@ -1,0 +1,114 @@
+"""Any device that announces an ``update`` to Home Assistant over MQTT (dialects.md 5.5, home_assistant.md 2.4 and 2.5).
+
+What makes this family different from the others:
+
+- It is no family: whoever follows Home Assistant's discovery is in it. So it is generic: where a family of its own
+  knows the device, that family takes its place, and what is announced here is not read any more.
+- All that can be said is "install": the device takes what its vendor offers it. So every install is of trust level
+  ``vendor``, and what the device itself says of its offer is the offer.
+- It cannot be asked anything: it speaks when something changes, and the broker keeps the last word.
+- Templates are programs. Only those that are a path into the message are understood; all others are refused.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+
+from ...core.errors import Reason, Refused
+from ...core.inputs import DeviceInput
+from ...core.model import Artifact, Device, Release
+from ...core.ports import AddressBook, Capabilities
+from ..base import InstallOrder, Message, Outgoing
+from .announcements import read_config
+from .states import NAME, read_word
+
+_CONFIG = re.compile(r"homeassistant/(update|device)/(?:[A-Za-z0-9_-]{1,128}/)?[A-Za-z0-9_-]{1,128}/config")
+
+
+class HaUpdateDialect:
+    """Whatever shows an update entity in Home Assistant through its MQTT discovery."""
+
+    name = NAME
+    capabilities = Capabilities(
+        # The announced payload is all that it understands.
+        chooses_artifact=False,
+        vendor_chooses=True,
+        offers_itself=True,
+        generic=True,
+        # Where its maker took the trouble.
+        reports_progress=True,
+        reports_failure=False,
+        echoes_attempt=False,
+        rolls_back=False,
+        # Nothing says whether such a device sleeps.
+        wakes_by_itself=False,
+        needs_plain_http=False,
+        commits=False,
+        announces_boot=False,
+        answers=False,
+        default_minutes=10,
+        max_deadline=timedelta(hours=1),
+    )
+    filters: tuple[str, ...] = (
+        "homeassistant/update/+/config",
+        "homeassistant/update/+/+/config",
+        "homeassistant/device/+/config",
+        "homeassistant/device/+/+/config",
+    )
+
+    def filters_for(self, device: Device) -> tuple[str, ...]:
+        """Return the topics that it announced: they follow no pattern. Never raises."""
+        topics = (device.channel.get(word) for word in ("state", "latest", "availability"))
+        return tuple(dict.fromkeys(topic for topic in topics if topic))
+
+    def read(self, message: Message, book: AddressBook) -> tuple[DeviceInput, ...]:
+        """Read an announcement, or a message on one of the topics that were announced.
+
+        Raises:
+            BadInput: with the path of the fault; ``UNSUPPORTED_SPEC`` for templates that are more than a path, and for
+                a second update of one device.
+        """
+        device = book.at(NAME, f"{message.topic}/")
+        if kind := _CONFIG.fullmatch(message.topic):
+            return read_config(kind[1], message, device, book)
+        return read_word(device, message) if device is not None and message.payload else ()
+
+    def query(self, device: Device) -> tuple[Outgoing, ...]:  # noqa: ARG002 - the Protocol's
+        """Ask nothing: there is no question in this protocol. Never raises."""
+        return ()
+
+    def serve_as(self, release: Release) -> Mapping[str, Artifact]:
+        """Name the image; it is never fetched from us. Never raises."""
+        return {"image.bin": release.main}
+
+    def install(self, order: InstallOrder) -> tuple[Outgoing, ...]:
+        """Write the one install command.
+
+        Raises:
+            Refused: ``MANUAL_ONLY`` for anything but the vendor's choice; ``DEVICE_SILENT`` while it is not known where
+                the device listens.
+        """
+        if not order.vendor_chooses:
+            raise Refused(Reason.MANUAL_ONLY, "it takes nothing but its vendor's choice")
+        channel = order.device.channel
+        if "command" not in channel:
+            raise Refused(Reason.DEVICE_SILENT, "the device has not said where it listens")
+        return (Outgoing(channel["command"], channel.get("install", "")),)
+
+    def borrows(self, device: Device) -> Mapping[str, str]:  # noqa: ARG002 - the Protocol's
+        """Return nothing: an install changes no setting. Never raises."""
+        return {}
+
+    def restore(self, device: Device, settings: Mapping[str, str]) -> tuple[Outgoing, ...]:  # noqa: ARG002
+        """Write nothing: an install changes no setting. Never raises."""
+        return ()
+
+    def commit(self, device: Device, attempt_id: str) -> tuple[Outgoing, ...]:  # noqa: ARG002 - the Protocol's
+        """Write nothing: there is no trial. Never raises."""
+        return ()
+
+    def rollback(self, device: Device, attempt_id: str) -> tuple[Outgoing, ...]:  # noqa: ARG002 - the Protocol's
+        """Write nothing: there is no way back. Never raises."""
+        return ()
