@@ -11,7 +11,7 @@ from homeassistant.helpers import issue_registry as ir
 from .const import DOMAIN
 from .core.effects import ClearIssue, IssueKind, RaiseIssue
 from .markdown import https_address, plain
-from .words import advice, day, sentence
+from .words import advice, day, sentence, text
 
 FIXABLE: Final = frozenset(
     {
@@ -38,6 +38,7 @@ PLACES: Final = (
     "day",
     "detail",
     "device",
+    "devices",
     "feed",
     "from_version",
     "host",
@@ -65,8 +66,11 @@ def raise_issue(hass: HomeAssistant, entry: ConfigEntry, effect: RaiseIssue) -> 
     values = {key: plain(value, _LONG) for key, value in effect.values.items() if value}
     values["host"] = plain(urlsplit(effect.values.get("url", "")).hostname or "-")
     values["reason"] = sentence(hass, effect.reason, effect.values) or "-"
-    values["day"] = day(effect.values.get("moment", ""))
+    if moment := effect.values.get("moment"):
+        values["day"] = day(moment)
     values["next_step"] = advice(hass, effect.reason, works=effect.kind is not IssueKind.DEVICE_DARK)
+    if known := effect.values.get("advice"):
+        values["next_step"] = text(hass, f"advice_{known}", {"version": effect.values["other_version"]})
     ir.async_create_issue(
         hass,
         DOMAIN,

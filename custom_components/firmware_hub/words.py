@@ -105,9 +105,8 @@ def when(moment: datetime) -> str:
 
 
 def day(moment: str) -> str:
-    """Return the day of a moment in ISO 8601 in Home Assistant's zone; a dash if there is none."""
-    parsed = dt_util.parse_datetime(moment)
-    return dt_util.as_local(parsed).date().isoformat() if parsed is not None else "-"
+    """Return the day of a moment, which is given in ISO 8601, in Home Assistant's zone."""
+    return dt_util.as_local(dt_util.parse_datetime(moment, raise_on_error=True)).date().isoformat()
 
 
 def outcome(hass: HomeAssistant, install: Install, name: str) -> dict[str, str | int | bool | None]:

@@ -368,6 +368,21 @@ def test_without_a_signed_permit_nothing_goes_back(running: str, changes: dict[s
     assert named(device(running), "1.1.0", *releases, **changes) is None
 
 
+def test_a_release_that_was_withdrawn_still_permits_to_go_back() -> None:
+    releases = release("1.2.0", rollback_to=("1.1.0",)), release("1.1.0")
+    assert named(device("1.2.0"), "1.1.0", *releases, revoked=(Revoked("PLUG-S1", "1.2.0"),)) is not None
+
+
+def test_the_way_back_is_the_first_permitted_version_that_there_is() -> None:
+    running = release("1.2.0", rollback_to=("1.1.5", "1.1.0", "1.0.0"))
+    known = catalogue(manifest(running, release("1.1.0"), release("1.0.0")))
+    assert known.way_back(device("1.2.0")) == "1.1.0"
+
+
+def test_without_a_permit_there_is_no_way_back() -> None:
+    assert catalogue(manifest(release("1.2.0"), release("1.1.0"))).way_back(device("1.2.0")) is None
+
+
 def test_a_permit_is_for_the_bytes_of_its_own_manifest() -> None:
     known = catalogue(
         manifest(release("1.2.0", rollback_to=("1.1.0",)), feed_id="a"), manifest(release("1.1.0"), feed_id="b")

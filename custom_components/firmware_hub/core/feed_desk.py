@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from . import limits
+from .aftercare import Aftercare
 from .agenda import Agenda
 from .effects import ClearIssue, FetchManifest, IssueKind, LifecycleKind, RaiseIssue, Severity
 from .errors import Reason, Refused
@@ -42,6 +43,7 @@ class FeedDesk:
         self._fleet = fleet
         self._installer = installer
         self._agenda = agenda
+        self._aftercare = Aftercare(fleet, feeds)
         self.keys = KeyDesk(feeds, agenda, lambda: installer.keeper.state.clock_trusted)
 
     # --- fetching ----------------------------------------------------------------------------------------------------
@@ -112,6 +114,11 @@ class FeedDesk:
         self._agenda.set("expires", item.feed_id, item.manifest.expires)
         self._offers_changed(before, touched, turn)
         self._recheck(item.feed_id, turn)
+        self.look_after(turn)
+
+    def look_after(self, turn: Turn) -> None:
+        """Look at what the feeds say of what runs, once per minute. Cost: the number of kinds of device."""
+        self._aftercare.look(turn, clock_trusted=self._installer.keeper.state.clock_trusted)
 
     def unchanged(self, item: ManifestUnchanged, turn: Turn) -> None:
         """What we have is what the server has: whatever was wrong in between is over."""
@@ -217,7 +224,12 @@ class FeedDesk:
             offer = still_published(install, device, self._feeds)
             if offer is None:
                 newer = self._feeds.catalogue.offer(device.fit_key)
-                reason = Reason.OFFER_MOVED if newer is not None else Reason.OFFER_WITHDRAWN
+                withdrawal = self._aftercare.withdrawal(device.fit_key, install.offer.version)
+                if withdrawal is not None:
+                    values = {"version": install.offer.version, "detail": withdrawal[1].reason}
+                    turn.audit("release_withdrawn", device.id, install=install.id, **values)
+                moved = newer is not None and withdrawal is None
+                reason = Reason.OFFER_MOVED if moved else Reason.OFFER_WITHDRAWN
                 self._installer.cancel(install, InstallState.CANCELED, reason, turn)
                 continue
             if offer != install.offer:

@@ -206,6 +206,7 @@ class Hub:
         turn.woken = True
         self._clock = clocks.tick(self._clock, turn.now)
         self._tell_clock(turn)
+        self._feed_desk.look_after(turn)
         self.installer.plan_due = True
 
     def _tell_clock(self, turn: Turn) -> None:

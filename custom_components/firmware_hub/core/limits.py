@@ -81,6 +81,7 @@ FETCH_BACKOFF = (timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=2)
 FETCHES_BEFORE_ISSUE = 4  # failures in a row: about nine hours of outage
 MAX_MODEL_FEEDS = 200  # models that devices may name of which each has a page of its own; Shelly has about 150 apps
 MAX_RETRY_AFTER = timedelta(days=1)  # a server may not silence a feed for longer
+SUPPORT_NOTICE = timedelta(days=90)  # so long before a maker's support of a model ends, its owner is told
 KEY_ROTATION_DELAY = timedelta(days=7)  # in which the owner can refuse a feed's next key (design section 5.1)
 FEED_DEADLINE = timedelta(minutes=10)  # a fetch of which nothing was heard for this long is lost
 QUERY_SPACING = timedelta(seconds=30)  # between two unasked queries to one device

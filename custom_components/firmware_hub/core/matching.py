@@ -110,13 +110,21 @@ class Catalogue:
         current = self.offer(key)
         if current is not None and current.version == version:
             return current
-        fitting = self._fitting(key)
+        known = [entry for entry in self._known(key) if _fits(entry.release, key)]
+        fitting = [entry for entry in known if not self._is_withdrawn(entry, key)]
         exact = [entry for entry in fitting if entry.release.version == version]
         newer = [entry for entry in fitting if _order(entry.release, key) is Order.NEWER]
         ahead = [entry for entry in exact if _is_ahead(entry.release, key)]
-        back = [entry for entry in exact if _permits(fitting, key, entry)]
+        # What runs may have been withdrawn: that is when one wants to go back.
+        back = [entry for entry in exact if _permits(known, key, entry)]
         only = _single(ahead or back)
         return None if only is None else _as_offer(only, newer)
+
+    def way_back(self, key: FitKey) -> str | None:
+        """Return the first version that the signed release that runs permits to go back to. Never raises."""
+        running = [entry.release for entry in self._known(key) if entry.release.version == key.version]
+        named = [version for release in running for version in release.rollback_to]
+        return next((version for version in named if self.release(key, version) is not None), None)
 
     def _answer(self, key: FitKey) -> Offer | Reason:
         if key not in self._found:
@@ -176,10 +184,6 @@ class Catalogue:
         """Return the releases of the image type of this file; none if feeds disagree about it."""
         types = {entry.release.match.image_type for entry in self._entries.get(("", address), [])} if address else set()
         return self._entries[("", types.pop())] if len(types) == 1 else []
-
-    def _fitting(self, key: FitKey) -> list[_Entry]:
-        fitting = [entry for entry in self._known(key) if _fits(entry.release, key)]
-        return [entry for entry in fitting if not self._is_withdrawn(entry, key)]
 
     def _is_withdrawn(self, entry: _Entry, key: FitKey) -> bool:
         speakers = [entry.manifest, *(m for m in self._manifests.values() if _speaks_for(m, key.manufacturer))]
