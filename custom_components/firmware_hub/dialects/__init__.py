@@ -8,8 +8,11 @@ empty tuple.
 from __future__ import annotations
 
 from .base import Dialect, Prober
+from .esphome import EsphomeDialect
 from .ha_update import HaUpdateDialect
 from .open import OpenDialect
+from .openbeken import OpenBekenDialect
+from .openmqttgateway import OpenMqttGatewayDialect
 from .shelly import ShellyDialect
 from .shelly_gen1 import ShellyGen1Dialect
 from .tasmota import TasmotaDialect
@@ -21,11 +24,17 @@ DIALECTS: tuple[Dialect, ...] = (
     ShellyDialect(),
     ShellyGen1Dialect(),
     Zigbee2MqttDialect(),
+    EsphomeDialect(),
+    OpenBekenDialect(),
+    OpenMqttGatewayDialect(),
     HaUpdateDialect(),
 )
 """All known dialects, in the order in which they are asked: native families before generic ones."""
 
 PROBERS = {dialect.name: dialect for dialect in DIALECTS if isinstance(dialect, Prober)}
 """Those whose strangers have to be asked who they are."""
+
+ORDERED = tuple(dialect for dialect in DIALECTS if dialect.order_filters)
+"""Those whose orders to install can be recognised by their topics."""
 
 BY_NAME = {dialect.name: dialect for dialect in DIALECTS}

@@ -1,0 +1,180 @@
+"""ESPHome nodes: who they are, which update is theirs, what is offered, what is ordered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from custom_components.firmware_hub.core.errors import Reason, Refused
+from custom_components.firmware_hub.core.fleet import Fleet
+from custom_components.firmware_hub.core.inputs import DeviceInput, DeviceLinkChanged, DeviceReported, DeviceWithdrawn
+from custom_components.firmware_hub.core.model import OFFERED, Device, DeviceFacts
+from custom_components.firmware_hub.dialects.base import Outgoing
+from custom_components.firmware_hub.dialects.esphome import EsphomeDialect
+
+from .talk import artifact, fault, fixture, fleet_of, hear, message, only_device, order, release
+
+DIALECT = EsphomeDialect()
+TOPIC = "esphome/discover/node"
+NODE: dict[str, Any] = {
+    "name": "node",
+    "version": "2026.10.0",
+    "mac": "8caab5000001",
+    "platform": "ESP32",
+    "board": "c3",
+}
+IDENTITY = "mac:8CAAB5000001"
+STATE = {"installed_version": "2026.10.0", "latest_version": "2026.11.0"}
+CONFIG = {"stat_t": "there/node/update/fw/state", "cmd_t": "there/node/update/fw/command"}
+
+
+def node(**changes: Any) -> Fleet:
+    return fleet_of(DIALECT, message(TOPIC, NODE | changes))
+
+
+def said(fleet: Fleet, topic: str, payload: Any, *, retained: bool = False) -> tuple[DeviceInput, ...]:
+    return DIALECT.read(message(topic, payload, retained=retained), fleet)
+
+
+def refused(fleet: Fleet, topic: str, payload: Any) -> tuple[str, str]:
+    found = fault(DIALECT, fleet, message(topic, payload))
+    assert found is not None
+    return found.reason, found.path
+
+
+# --- who it is -------------------------------------------------------------------------------------------------------
+
+
+def test_a_node_with_a_project_is_of_its_maker() -> None:
+    device = only_device(fleet_of(DIALECT, *fixture("esphome", "acme_garage-1.2.0")[:1]))
+    assert (device.id, device.name, device.mac) == ("mac:8CAAB5E0F1A2", "Garage", "8CAAB5E0F1A2")
+    assert (device.manufacturer, device.model, device.hardware, device.version) == ("acme", "garage", "ESP32", "1.2.0")
+
+
+def test_any_other_is_a_board_with_esphome() -> None:
+    device = only_device(node())
+    assert (device.name, device.manufacturer, device.model, device.version) == ("node", "ESPHome", "c3", "2026.10.0")
+
+
+@pytest.mark.parametrize(
+    "mac", ["", "8CAAB5000001", "8c:aa:b5:00:00:01", "000000000000", "8daab5000001", "8caab500000"]
+)
+def test_one_without_a_mac_is_refused(mac: str) -> None:
+    assert refused(Fleet(), TOPIC, NODE | {"mac": mac}) == ("malformed", "mac")
+
+
+def test_a_cleared_announcement_withdraws_the_node() -> None:
+    assert said(node(), TOPIC, "") == (DeviceWithdrawn(IDENTITY),)
+    assert said(Fleet(), TOPIC, "") == ()
+
+
+def test_a_node_that_was_renamed_speaks_elsewhere() -> None:
+    fleet = node()
+    hear(DIALECT, fleet, message("esphome/discover/hall", NODE | {"name": "hall"}))
+    device = only_device(fleet)
+    assert device.addresses == ("esphome/discover/hall/", "hall/")
+    assert device.channel == {"prefix": "hall/", "ask": "esphome/ping/hall"}
+
+
+# --- where it speaks -------------------------------------------------------------------------------------------------
+
+
+def test_another_prefix_is_learnt_from_what_home_assistant_is_told() -> None:
+    fleet = node()
+    hear(DIALECT, fleet, message("homeassistant/update/node/fw/config", CONFIG), message(TOPIC, NODE))
+    device = only_device(fleet)
+    assert device.addresses == ("esphome/discover/node/", "there/node/")
+    assert device.channel["command"] == "there/node/update/fw/command"
+    assert DIALECT.filters_for(device) == ("+/+/status", "+/+/update/+/state")
+
+
+def test_its_names_may_be_spelled_out() -> None:
+    fleet = node()
+    hear(DIALECT, fleet, message("homeassistant/update/node/fw/config", {"command_topic": "n/update/f/command"}))
+    assert only_device(fleet).channel["command"] == "n/update/f/command"
+
+
+def test_what_a_stranger_or_nobody_tells_home_assistant_is_passed_over() -> None:
+    assert said(Fleet(), "homeassistant/update/node/fw/config", CONFIG) == ()
+    assert said(node(), "homeassistant/update/node/fw/config", "") == ()
+
+
+@pytest.mark.parametrize(
+    "topic",
+    ["x", "a//update/f/command", "zigbee2mqtt/update/f/command", "fwhub/x/update/f/command", "a/#/update/f/command"],
+)
+def test_a_command_topic_that_is_not_a_nodes_is_refused(topic: str) -> None:
+    assert refused(node(), "homeassistant/update/node/fw/config", {"cmd_t": topic}) == ("malformed", "cmd_t")
+
+
+def test_a_node_of_which_nothing_is_known_has_no_filters() -> None:
+    assert DIALECT.filters_for(Device("x", "esphome")) == ()
+
+
+# --- its update ------------------------------------------------------------------------------------------------------
+
+
+def test_the_update_that_runs_what_the_node_runs_is_its_own() -> None:
+    fleet = node()
+    co_processor = {"installed_version": "2.7.0", "latest_version": "2.8.0"}
+    hear(DIALECT, fleet, message("node/update/co/state", co_processor), message("node/update/fw/state", STATE))
+    device = only_device(fleet)
+    assert (device.channel["command"], device.settings) == ("node/update/fw/command", {OFFERED: "2026.11.0"})
+    assert said(fleet, "node/update/co/state", STATE) == ()
+
+
+def test_what_is_installed_already_is_no_offer() -> None:
+    fleet = node()
+    (item,) = said(fleet, "node/update/fw/state", STATE | {"latest_version": "2026.10.0"}, retained=True)
+    assert isinstance(item, DeviceReported)
+    assert (item.facts.settings, item.retained) == ({OFFERED: ""}, True)
+
+
+def test_a_state_without_a_version_makes_nothing_known() -> None:
+    fleet = node()
+    assert said(fleet, "node/update/fw/state", {}) == ()
+    hear(DIALECT, fleet, message("node/update/fw/state", STATE))
+    assert said(fleet, "node/update/fw/state", {}) == (
+        DeviceReported(IDENTITY, "esphome", DeviceFacts(settings={OFFERED: ""})),
+    )
+
+
+def test_it_is_there_or_not() -> None:
+    assert said(node(), "node/status", "offline") == (DeviceLinkChanged(IDENTITY, False),)
+    assert said(node(), "node/status", "online", retained=True) == (DeviceLinkChanged(IDENTITY, True, True),)
+    assert refused(node(), "node/status", "perhaps") == ("malformed", "$")
+
+
+@pytest.mark.parametrize("topic", ["other/status", "other/update/fw/state", "node/light/x/state", "node/status/x"])
+def test_topics_of_others_are_passed_over(topic: str) -> None:
+    assert said(node(), topic, "{") == ()
+
+
+def test_an_empty_word_says_nothing() -> None:
+    assert said(node(), "node/status", "") == ()
+
+
+# --- orders ----------------------------------------------------------------------------------------------------------
+
+
+def test_an_install_is_one_word() -> None:
+    device = only_device(fleet_of(DIALECT, *fixture("esphome", "acme_garage-1.2.0")))
+    assert DIALECT.install(order(device, "", vendor_chooses=True)) == (
+        Outgoing("garage/update/firmware/command", "INSTALL"),
+    )
+
+
+@pytest.mark.parametrize(("vendor_chooses", "reason"), [(False, Reason.MANUAL_ONLY), (True, Reason.DEVICE_SILENT)])
+def test_what_cannot_be_ordered_is_refused(vendor_chooses: bool, reason: Reason) -> None:
+    with pytest.raises(Refused) as refusal:
+        DIALECT.install(order(only_device(node()), "", vendor_chooses=vendor_chooses))
+    assert refusal.value.reason is reason
+
+
+def test_it_is_asked_to_announce_itself() -> None:
+    assert DIALECT.query(only_device(node())) == (Outgoing("esphome/ping/node", ""),)
+
+
+def test_its_image_has_a_name_of_ours() -> None:
+    assert list(DIALECT.serve_as(release(artifact()))) == ["firmware.bin"]
