@@ -5,7 +5,7 @@ a backslash or an entity it does so inside of code as well.
 """
 
 import re
-from typing import Final
+from typing import Any, Final
 
 _BREAK: Final = "\u200b"
 _CONTROL = re.compile(
@@ -23,6 +23,15 @@ def plain(text: str, limit: int = 120) -> str:
     """Return one line of foreign text without anything that markdown or HTML would act on."""
     line = " ".join(_CONTROL.sub("", text.replace("\n", " ")).split()).replace("`", "'")
     return _defused(cut(line, limit), _PROTOCOL)
+
+
+def plain_values(value: object) -> Any:  # noqa: ANN401 - JSON, as somebody else wrote it
+    """Return JSON with all of its texts made harmless."""
+    if isinstance(value, dict):
+        return {key: plain_values(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [plain_values(item) for item in value]
+    return plain(value, 300) if isinstance(value, str) else value
 
 
 def cut(text: str, limit: int) -> str:

@@ -1,8 +1,7 @@
-"""Actions for automations and administrators: approve, take back, install now, check, plan, history."""
+"""Actions for automations and administrators: approve, take back, install now, check, plan, history, verify."""
 
 import asyncio
 from collections.abc import Callable, Iterable
-from datetime import datetime
 from typing import Any, Final
 
 import voluptuous as vol
@@ -21,11 +20,13 @@ from .core.inputs import ApproveRequested, CheckRequested, UnapproveRequested
 from .core.model import DeviceId
 from .core.view import PlannedInstall
 from .entity import asked_by, device_id_of, update_entity_id
-from .markdown import plain
-from .words import as_ha_error, device_name, sentence
+from .markdown import plain, plain_values
+from .package_answer import async_verify
+from .words import as_ha_error, device_name, local_iso, sentence
 
 ATTR_VERSION: Final = "version"
 ATTR_LIMIT: Final = "limit"
+ATTR_PATH: Final = "path"
 _HISTORY_LIMIT: Final = 1_000
 _PLAN_LIMIT: Final = 10_000
 
@@ -45,6 +46,7 @@ _HISTORY_SCHEMA: Final = _ENTRY_SCHEMA.extend(
         vol.Optional(ATTR_LIMIT, default=100): vol.All(vol.Coerce(int), vol.Range(1, _HISTORY_LIMIT)),
     }
 )
+_PACKAGE_SCHEMA: Final = _ENTRY_SCHEMA.extend({vol.Required(ATTR_PATH): cv.path})
 
 type Target = tuple[FirmwareHubConfigEntry, DeviceId]
 type Request = ApproveRequested | UnapproveRequested
@@ -60,6 +62,7 @@ def async_setup_services(hass: HomeAssistant) -> None:
     async_register_admin_service(hass, DOMAIN, "check", _async_check, _ENTRY_SCHEMA)
     async_register_admin_service(hass, DOMAIN, "plan", _async_plan, _PLAN_SCHEMA, only)
     async_register_admin_service(hass, DOMAIN, "history", _async_history, _HISTORY_SCHEMA, only)
+    async_register_admin_service(hass, DOMAIN, "verify_package", _async_verify_package, _PACKAGE_SCHEMA, only)
 
 
 # --- approvals -------------------------------------------------------------------------------------------------------
@@ -158,7 +161,7 @@ async def _async_plan(call: ServiceCall) -> ServiceResponse:
     planned = entry.runtime_data.hub.plan(dt_util.utcnow())
     view = entry.runtime_data.hub_view()
     return {
-        "window_opens": _moment(view.next_opening),
+        "window_opens": local_iso(view.next_opening),
         "window_open": view.window_open,
         "paused": view.paused,
         "count": len(planned),
@@ -181,7 +184,12 @@ async def _async_history(call: ServiceCall) -> ServiceResponse:
         head = await store.async_head()
     except HubError as error:
         raise as_ha_error(error) from error
-    return {"rows": [_plain_row(row) for row in rows], "head": head}
+    return {"rows": [plain_values(row) for row in rows], "head": head}
+
+
+async def _async_verify_package(call: ServiceCall) -> ServiceResponse:
+    """Say which release a file is, for which devices, and who vouches for it; or why nobody does."""
+    return await async_verify(call.hass, _entry(call), call.data[ATTR_PATH])
 
 
 def _entries(call: ServiceCall) -> Iterable[FirmwareHubConfigEntry]:
@@ -219,19 +227,8 @@ def _planned(hass: HomeAssistant, entry: FirmwareHubConfigEntry, item: PlannedIn
     return {
         **_named(hass, (entry, item.device_id)),
         "version": plain(item.version),
-        "starts_at": _moment(item.starts_at),
-        "ends_at": _moment(item.ends_at),
+        "starts_at": local_iso(item.starts_at),
+        "ends_at": local_iso(item.ends_at),
         "reason": item.reason.value if item.reason else None,
         "reason_text": sentence(hass, item.reason, item.reason_values) or None,
     }
-
-
-def _moment(moment: datetime | None) -> str | None:
-    return dt_util.as_local(moment).isoformat() if moment is not None else None
-
-
-def _plain_row(value: object) -> Any:  # noqa: ANN401 - JSON, as the record holds it
-    """Return a row of the record with its foreign texts made harmless."""
-    if isinstance(value, dict):
-        return {key: _plain_row(item) for key, item in value.items()}
-    return plain(value, 300) if isinstance(value, str) else value

@@ -104,6 +104,11 @@ def when(moment: datetime) -> str:
     return local.strftime("%H:%M" if moment - dt_util.utcnow() < _SOON else "%Y-%m-%d %H:%M")
 
 
+def local_iso(moment: datetime | None) -> str | None:
+    """Return a moment in ISO 8601 in Home Assistant's zone."""
+    return dt_util.as_local(moment).isoformat() if moment is not None else None
+
+
 def day(moment: str) -> str:
     """Return the day of a moment, which is given in ISO 8601, in Home Assistant's zone."""
     return dt_util.as_local(dt_util.parse_datetime(moment, raise_on_error=True)).date().isoformat()

@@ -9,7 +9,7 @@ from pytest_homeassistant_custom_component.common import MockUser
 from custom_components.firmware_hub.const import DOMAIN
 from tests.ha.home import Home, until
 
-ACTIONS = ("approve", "install_now", "unapprove", "check", "plan", "history")
+ACTIONS = ("approve", "install_now", "unapprove", "check", "plan", "history", "verify_package")
 
 
 async def test_approve_answers_whom_it_approved_and_whom_not(home: Home) -> None:
@@ -161,6 +161,7 @@ async def test_who_is_no_administrator_may_use_none_of_them(
     entity_id = await home.find()
     hass_read_only_user.mock_policy({"entities": True})
     data = {"entity_id": entity_id} if action in {"approve", "install_now", "unapprove", "history"} else {}
+    data |= {"path": "/media/plug.bin"} if action == "verify_package" else {}
     with pytest.raises(Unauthorized):
         await home.act(action, Context(user_id=hass_read_only_user.id), **data)
 

@@ -41,6 +41,8 @@ class Reason(StrEnum):
     NO_DIGEST = "no_digest"
     WRONG_HARDWARE = "wrong_hardware"
     CLOCK_UNTRUSTED = "clock_untrusted"
+    NOT_PUBLISHED = "not_published"
+    OTHER_CONTENT = "other_content"
     WRONG_VENDOR = "wrong_vendor"
 
     # fetching
