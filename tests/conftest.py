@@ -61,3 +61,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def hass_config_dir(hass_tmp_config_dir: str) -> str:
     """Every test gets a configuration folder of its own: databases of two tests never meet, not even in parallel."""
     return hass_tmp_config_dir
+
+
+@pytest.fixture(autouse=True)
+def enable_event_loop_debug() -> None:
+    """Leave asyncio's debugging off, which the harness switches on.
+
+    With it every future notes the whole stack it was made on, source lines included: that was most of the time.
+    Where threads meet the loop, the tests switch it on themselves.
+    """

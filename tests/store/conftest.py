@@ -1,11 +1,18 @@
 """A real database in a folder of its own."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
 from custom_components.firmware_hub.store import Store
+
+
+@pytest.fixture(autouse=True)
+async def enable_event_loop_debug() -> None:
+    """Find calls of the loop from a wrong thread: another thread works here."""
+    asyncio.get_running_loop().set_debug(True)
 
 
 @pytest.fixture

@@ -16,6 +16,12 @@ from custom_components.firmware_hub.transport.ha_mqtt import HaMqttTransport
 from simulator.broker import Broker, BrokerTap
 
 
+@pytest.fixture(autouse=True)
+async def enable_event_loop_debug() -> None:
+    """Find calls of the loop from a wrong thread: another thread works here."""
+    asyncio.get_running_loop().set_debug(True)
+
+
 class Heard:
     """What a transport told, to be waited for."""
 
