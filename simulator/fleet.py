@@ -11,7 +11,11 @@ from typing import Any, Self, override
 import aiohttp
 
 from simulator.devices.base import SimulatedDevice
+from simulator.devices.esphome import EsphomeDevice
+from simulator.devices.ha_update import HaUpdateDevice
 from simulator.devices.open import OpenDevice
+from simulator.devices.openbeken import OpenBekenDevice
+from simulator.devices.openmqttgateway import OpenMqttGatewayDevice
 from simulator.devices.shelly import ShellyDevice
 from simulator.devices.shelly_gen1 import ShellyGen1Device
 from simulator.devices.tasmota import TasmotaDevice
@@ -31,6 +35,10 @@ COMMANDS = (
     "+/command",
     "shellies/+/command",
     "zigbee2mqtt/bridge/request/#",
+    "esphome/ping/+",
+    "+/update/firmware/command",
+    "home/+/commands/#",
+    "maker/+/install",
 )
 """Where all families hear, as filters of which no two select one topic."""
 AT_ONCE = 50
@@ -39,6 +47,10 @@ PLUG = Image("Acme", "PLUG-S1", "1.0.0", hardware="rev2")
 TASMOTA = Image("Tasmota", "ESP32", "14.6.0", variant="tasmota32")
 SHELLY = Image("Shelly", "Plus1", "1.3.3")
 SHELLY_GEN1 = Image("Shelly", "SHSW-1", "1.11.8")
+ESPHOME = Image("acme", "garage", "1.2.0", hardware="ESP32")
+OPENBEKEN = Image("OpenBeken", "BK7231T", "1.18.150")
+OPENMQTTGATEWAY = Image("OpenMQTTGateway", "esp32dev-ble", "1.8.0")
+HA_UPDATE = Image("Maker", "GATE-1", "2.4.1", hardware="rev2")
 ZIGBEE = Image("IKEA of Sweden", "TRADFRI bulb E27", "268435456")
 
 
@@ -92,6 +104,37 @@ class Fleet(Watched):
         """Add a Shelly of the first generation; ``options`` are its own. It is started with the fleet."""
         defaults: dict[str, Any] = {"mac": _mac(len(self.devices)), "speed": self.speed}
         device = ShellyGen1Device(name=name, image=image, link=self._link(), **defaults | options)
+        self._add(device)
+        return device
+
+    def esphome(self, name: str, image: Image = ESPHOME, **options: Any) -> EsphomeDevice:
+        """Add an ESPHome node; ``options`` are those of ``EsphomeDevice``. It is started with the fleet."""
+        defaults: dict[str, Any] = {"mac": _mac(len(self.devices)), "speed": self.speed}
+        device = EsphomeDevice(name=name, image=image, link=self._link(), **defaults | options)
+        self._add(device)
+        return device
+
+    def openbeken(self, name: str, image: Image = OPENBEKEN, **options: Any) -> OpenBekenDevice:
+        """Add an OpenBeken device; ``options`` are those of ``OpenBekenDevice``. It is started with the fleet."""
+        defaults: dict[str, Any] = {"mac": _mac(len(self.devices)), "speed": self.speed}
+        device = OpenBekenDevice(name=name, image=image, link=self._link(), **defaults | options)
+        self._add(device)
+        return device
+
+    def openmqttgateway(self, name: str, image: Image = OPENMQTTGATEWAY, **options: Any) -> OpenMqttGatewayDevice:
+        """Add an OpenMQTTGateway; ``options`` are those of ``OpenMqttGatewayDevice``. It is started with the fleet."""
+        defaults: dict[str, Any] = {"mac": _mac(len(self.devices)), "speed": self.speed}
+        device = OpenMqttGatewayDevice(name=name, image=image, link=self._link(), **defaults | options)
+        self._add(device)
+        return device
+
+    def ha_update(self, name: str, image: Image = HA_UPDATE, **options: Any) -> HaUpdateDevice:
+        """Add a device that announces its update to Home Assistant; ``options`` are those of ``HaUpdateDevice``.
+
+        It is started with the fleet.
+        """
+        defaults: dict[str, Any] = {"mac": _mac(len(self.devices)), "speed": self.speed}
+        device = HaUpdateDevice(name=name, image=image, link=self._link(), **defaults | options)
         self._add(device)
         return device
 

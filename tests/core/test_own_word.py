@@ -125,6 +125,21 @@ def test_it_succeeds_by_its_own_live_word() -> None:
     assert made.last().state is S.SUCCEEDED
 
 
+def test_one_word_is_enough_when_it_stays() -> None:
+    made = commanded()
+    made.report(version="1.2.0", settings={"offered": "1.2.0"})
+    made.wait(MINUTE)
+    assert made.last().state is S.SUCCEEDED
+
+
+def test_one_that_goes_again_before_it_has_proved_itself_has_not_returned() -> None:
+    made = commanded()
+    made.report(version="1.2.0", settings={"offered": "1.2.0"})
+    made.link(online=False)
+    made.wait(20 * MINUTE)
+    assert (made.last().state, made.last().reason) == (S.TIMED_OUT, Reason.NO_RETURN)
+
+
 def test_one_that_does_nothing_is_not_waited_for_in_vain() -> None:
     made = commanded()
     made.wait(20 * MINUTE)

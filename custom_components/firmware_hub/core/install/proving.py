@@ -133,6 +133,9 @@ def verify_deadline(install: Install, _item: DeadlinePassed, context: Context, n
     """Ask once more, until the time to prove itself is over."""
     if not context.connected:
         return Step(replace(install, deadline=now + limits.RESTART_GRACE))
+    if not context.capabilities.answers and install.returned_at is not None:
+        # Whoever cannot be asked has nothing more to say while nothing changes: it stayed, and its last word stands.
+        return _prove(install, context, now)
     if install.verify_until is not None and now < install.verify_until:
         return _ask_again(install, now)
     if context.has_trial:
