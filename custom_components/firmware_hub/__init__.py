@@ -82,6 +82,8 @@ async def async_setup_entry(hass: HomeAssistant, entry: FirmwareHubConfigEntry) 
 
 async def async_unload_entry(hass: HomeAssistant, entry: FirmwareHubConfigEntry) -> bool:
     """Take the platforms down; what runs on devices goes on, and is found again at the next start."""
+    # While nobody listens, nobody would hear that the topic is clear.
+    issues.clear_all(hass, entry, (IssueKind.LASTING_COMMAND,))
     return await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
 
 

@@ -16,14 +16,15 @@ from homeassistant.helpers.event import async_track_point_in_utc_time
 from homeassistant.util import dt as dt_util
 
 from .core import effects as e, inputs as i, limits
-from .core.errors import BadInput, Reason, Refused
+from .core.errors import Refused
 from .core.hub import Hub
 from .core.model import DeviceId
 from .core.records import Snapshot
 from .core.view import DeviceView, HubView
-from .dialects import DIALECTS, PROBERS
+from .dialects import DIALECTS
 from .dialects.base import Message
 from .executor import Executor, Outside
+from .hearing import all_filters, hear
 from .paced import Paced
 from .store import Store
 
@@ -83,7 +84,7 @@ class FirmwareHubCoordinator:
         self.entry.async_create_background_task(self._hass, self._executor.async_run(), "firmware_hub executor")
         await self._outside.transport.async_start(self._on_message, self._on_link)
         self.entry.async_on_unload(self._outside.transport.async_stop)
-        await self._outside.transport.async_subscribe([name for dialect in DIALECTS for name in dialect.filters])
+        await self._outside.transport.async_subscribe(all_filters())
 
     @callback
     def _on_link(self, connected: bool) -> None:
@@ -91,23 +92,7 @@ class FirmwareHubCoordinator:
 
     @callback
     def _on_message(self, message: Message) -> None:
-        if len(message.payload) > limits.MAX_PAYLOAD_BYTES:
-            self.send(i.MessageRefused("", Reason.TOO_LARGE, message.topic[: limits.MAX_TEXT]))
-            return
-        for dialect in DIALECTS:
-            try:
-                items = dialect.read(message, self.hub)
-            except BadInput as bad:
-                _LOGGER.debug("Unreadable %s message on %r: %s", dialect.name, message.topic, bad)
-                self.send(i.MessageRefused(dialect.name, bad.reason, message.topic[: limits.MAX_TEXT], bad.detail))
-                return
-            for item in items:
-                self._take(item)
-            if items:
-                return
-        for name, prober in PROBERS.items():
-            if address := prober.suspect(message, self.hub):
-                self.send(i.StrangerSeen(name, address))
+        hear(message, self.hub, self._take)
 
     # --- inputs and effects ------------------------------------------------------------------------------------------
 

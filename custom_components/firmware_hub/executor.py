@@ -87,6 +87,7 @@ class Executor:
             e.SendRollback: orders.async_judge,
             e.RestoreSettings: orders.async_restore,
             e.StopServing: orders.async_stop_serving,
+            e.ClearTopic: orders.async_clear,
             e.CheckAddress: self._async_check_address,
             e.RaiseIssue: self._async_issue,
             e.ClearIssue: self._async_issue,

@@ -1,5 +1,6 @@
 """Repairs: the hub's issues in Home Assistant's issue registry, one per cause, with everything their texts ask for."""
 
+from collections.abc import Iterable
 from hashlib import sha256
 from typing import Final
 from urllib.parse import urlsplit
@@ -24,6 +25,7 @@ FIXABLE: Final = frozenset(
         IssueKind.STORE_REPLACED,
         IssueKind.WINDOW_TOO_SHORT,
         IssueKind.WINDOWS_MISSED,
+        IssueKind.LASTING_COMMAND,
     }
 )
 """Kinds that the owner can answer on the spot; their texts are fix flows (see repairs)."""
@@ -97,10 +99,10 @@ def clear_issue(hass: HomeAssistant, entry: ConfigEntry, effect: ClearIssue) -> 
 
 
 @callback
-def clear_all(hass: HomeAssistant, entry: ConfigEntry) -> None:
-    """Take all issues of an entry away, because the entry itself goes."""
+def clear_all(hass: HomeAssistant, entry: ConfigEntry, kinds: Iterable[IssueKind] = IssueKind) -> None:
+    """Take all issues of an entry away, or those of some kinds, because the entry itself goes."""
     for domain, found_id in list(ir.async_get(hass).issues):
-        if domain == DOMAIN and any(found_id.startswith(f"{kind}_{entry.entry_id}_") for kind in IssueKind):
+        if domain == DOMAIN and any(found_id.startswith(f"{kind}_{entry.entry_id}_") for kind in kinds):
             ir.async_delete_issue(hass, DOMAIN, found_id)
 
 

@@ -63,6 +63,10 @@ class Orders:
         settings = effect.settings
         await self._async_tell(effect.device_id, lambda device: DIALECTS[device.dialect].restore(device, settings))
 
+    async def async_clear(self, effect: e.ClearTopic) -> None:
+        """Have the broker forget an order that it keeps."""
+        await self._transport.async_clear(effect.topic)
+
     async def async_listen(self, effect: e.ListenTo) -> None:
         """Subscribe to what a device says."""
         device = self._hub.get(effect.device_id)

@@ -20,6 +20,7 @@ from .core.inputs import (
     CheckRequested,
     KeysRefused,
     ModelReleased,
+    OrderClearRequested,
     PersonInput,
     RetryRequested,
     UnapproveRequested,
@@ -38,6 +39,7 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     IssueKind.ADDRESS_UNREACHABLE: ("address", "stay"),
     IssueKind.STORE_REPLACED: ("leave",),
     IssueKind.WINDOW_TOO_SHORT: ("any_time", "window", "skip", "stay"),
+    IssueKind.LASTING_COMMAND: ("clear", "stay"),
     IssueKind.WINDOWS_MISSED: ("now", "any_time", "window", "skip", "stay"),
 }
 """What the owner can do about each kind; every choice is a step below."""
@@ -92,6 +94,10 @@ class HubRepairFlow(RepairsFlow):
     async def async_step_stay(self, _user_input: dict[str, Any] | None = None) -> RepairsFlowResult:
         """Change nothing and keep the issue as a reminder."""
         return self.async_abort(reason="unchanged")
+
+    async def async_step_clear(self, _user_input: dict[str, Any] | None = None) -> RepairsFlowResult:
+        """Have the broker forget an order that somebody left lying there."""
+        return await self._async_ask(OrderClearRequested(self._subject, by=_asked_by()))
 
     # --- quiet hours that do not suffice -----------------------------------------------------------------------------
 

@@ -106,4 +106,6 @@ def order(device: Device, url: str = URL, **changes: Any) -> InstallOrder:
 def matches(topic_filter: str, topic: str) -> bool:
     """Whether an MQTT filter selects a topic (MQTT 3.1.1, 4.7)."""
     wanted, levels = topic_filter.split("/"), topic.split("/")
+    if wanted[-1] == "#":
+        wanted, levels = wanted[:-1], levels[: len(wanted) - 1]
     return len(wanted) == len(levels) and all(want in ("+", level) for want, level in zip(wanted, levels, strict=True))

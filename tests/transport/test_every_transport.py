@@ -65,6 +65,51 @@ async def test_a_command_leaves_once_unretained_and_with_qos_0(transport: Transp
     assert seen.text == COMMAND.payload
 
 
+async def test_clearing_a_topic_takes_away_what_lies_there_and_nothing_else(
+    transport: Transport, broker: Broker, tap: BrokerTap, heard: Heard
+) -> None:
+    for topic in ("lying/here", "lying/there"):
+        await tap.publish(topic, "old", retain=True)
+    await tap.settle()
+    await transport.async_subscribe(["lying/#"])
+    await heard.until(lambda heard: len(heard.messages) == 2)
+    await transport.async_clear("lying/here")
+    await heard.message(b"")
+    async with broker.tap() as later:
+        await later.wait_for(lambda later: later.on("lying/there"))
+        await later.settle()
+        assert later.on("lying/here") == []
+
+
+async def test_a_topic_is_cleared_by_one_empty_message_that_is_to_be_kept(
+    transport: Transport, tap: BrokerTap, heard: Heard
+) -> None:
+    await transport.async_clear(COMMAND.topic)
+    await tap.wait_for_message(lambda seen: seen.topic == COMMAND.topic)
+    await tap.settle()
+    assert [(one.text, one.qos, one.retain) for one in tap.on(COMMAND.topic)] == [("", 0, True)]
+
+
+async def test_a_topic_is_not_cleared_later_when_the_broker_is_away(
+    transport: Transport, broker: Broker, tap: BrokerTap, heard: Heard
+) -> None:
+    await broker.async_stop()
+    await heard.link(connected=False)
+    with pytest.raises(OutsideFailed) as caught:
+        await transport.async_clear(COMMAND.topic)
+    assert caught.value.reason is Reason.BROKER_DISCONNECTED
+    await broker.async_start()
+    await heard.link(connected=True)
+    await _nothing_was_said_later(transport, tap)
+
+
+@pytest.mark.parametrize("topic", ["", "cmnd/#", "cmnd/+/Upgrade"])
+async def test_only_one_topic_can_be_cleared(transport: Transport, topic: str) -> None:
+    with pytest.raises(OutsideFailed) as caught:
+        await transport.async_clear(topic)
+    assert caught.value.reason is Reason.MALFORMED
+
+
 async def test_what_is_said_while_the_broker_is_away_is_refused_and_never_said_later(
     transport: Transport, broker: Broker, tap: BrokerTap, heard: Heard
 ) -> None:

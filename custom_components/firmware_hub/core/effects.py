@@ -153,6 +153,13 @@ class StopServing:
 
 
 @dataclass(frozen=True, slots=True)
+class ClearTopic:
+    """Have the broker forget what it keeps on a topic."""
+
+    topic: str
+
+
+@dataclass(frozen=True, slots=True)
 class CheckAddress:
     """Is the address under which artifacts would be served one that a device can reach?"""
 
@@ -180,6 +187,7 @@ class IssueKind(StrEnum):
     TOO_MANY_DEVICES = "too_many_devices"
     DEVICE_FLOOD = "device_flood"
     OTHER_UPDATER = "other_updater"
+    LASTING_COMMAND = "lasting_command"
 
 
 class Severity(StrEnum):
@@ -264,6 +272,7 @@ Effect = (
     | SendRollback
     | RestoreSettings
     | StopServing
+    | ClearTopic
     | CheckAddress
     | RaiseIssue
     | ClearIssue

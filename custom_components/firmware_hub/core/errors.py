@@ -76,6 +76,7 @@ class Reason(StrEnum):
     WAITS_FOR_RESTART_CHECK = "waits_for_restart_check"
     ADDRESS_UNREACHABLE = "address_unreachable"
     TOPIC_CONFLICT = "topic_conflict"
+    LASTING_COMMAND = "lasting_command"
     NOT_ENOUGH_SPACE = "not_enough_space"
     NO_SETTINGS_KNOWN = "no_settings_known"
 

@@ -56,6 +56,7 @@ class Asked:
         expected: how long it will take, from command to verdict.
         window_free: its owner said "now", or said "any time" for this device.
         feed_fault: why its feed does not vouch for the release just now.
+        lasting: a topic on which the broker keeps an order that the device obeys.
     """
 
     install: Install
@@ -66,6 +67,7 @@ class Asked:
     window_free: bool
     conflict: bool
     feed_fault: Reason | None = None
+    lasting: str = ""
 
 
 def hub_says(state: HubState) -> Reason | None:
@@ -101,6 +103,8 @@ def device_says(asked: Asked, now: datetime) -> No | None:
     device = asked.device
     if asked.conflict:
         return No(Reason.TOPIC_CONFLICT)
+    if asked.lasting:
+        return No(Reason.LASTING_COMMAND, {"detail": asked.lasting})
     if (answer := _approval_says(asked, now)) is not None:
         return answer
     if asked.presence.online is False and (asked.install.fetched or not device.sleeps):

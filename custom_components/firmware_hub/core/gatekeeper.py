@@ -14,6 +14,7 @@ from .errors import Reason
 from .feeds import Feeds
 from .fleet import Fleet
 from .install import Context
+from .lasting import LastingOrders
 from .model import Device, Install
 from .ports import Capabilities
 from .published import still_published
@@ -30,6 +31,7 @@ class Gatekeeper:
         self.settings = Settings()
         self.window = Window(self.settings)
         self.state = gate.HubState(connected=False, clock_trusted=True, store_ok=True, paused=False, address_ok=True)
+        self.lasting = LastingOrders()
         self._fleet = fleet
         self._feeds = feeds
         self._rollout = rollout
@@ -117,6 +119,7 @@ class Gatekeeper:
             self.is_window_free(install),
             self._fleet.in_conflict(device),
             self._feed_fault(install, device),
+            self.lasting.over(device),
         )
 
     def _feed_fault(self, install: Install, device: Device) -> Reason | None:

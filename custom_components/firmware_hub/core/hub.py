@@ -21,6 +21,7 @@ from .feeds import Feeds
 from .fleet import Fleet
 from .install import Fetched, FetchFailed, NotSent
 from .installer import Installer
+from .lasting import LastingDesk
 from .model import Device, DeviceId, InstallState
 from .ports import Capabilities
 from .records import Snapshot
@@ -58,6 +59,7 @@ class Hub:
         self._feed_desk = FeedDesk(self.feeds, self.fleet, self.installer, self._agenda)
         self.reports = Reports(self.fleet, self.installer, self._agenda, capabilities, self._feed_desk.wake)
         self.requests = Requests(self.fleet, self.feeds, self.installer, self._feed_desk, self.reports, new_id)
+        self._lasting = LastingDesk(self.installer.keeper.lasting, self._agenda, self._order_gone)
         self._capabilities = capabilities
         self._clock = clocks.Clock()
         self._clock_saved: datetime | None = None
@@ -69,6 +71,7 @@ class Hub:
             i.RetryRequested: self.requests.retry,
             i.ModelReleased: self.requests.release_model,
             i.KeysRefused: self._feed_desk.keys.refuse,
+            i.OrderClearRequested: self._lasting.clear,
             i.CheckRequested: self.requests.check,
             i.ForgetRequested: self.requests.forget,
         }
@@ -80,6 +83,8 @@ class Hub:
             i.DeviceWithdrawn: self.reports.withdrawn,
             i.NetworkReported: self.reports.network,
             i.StrangerSeen: self.reports.stranger,
+            i.LastingOrderSeen: self._lasting.seen,
+            i.LastingOrderGone: self._lasting.gone,
             i.MessageRefused: self.reports.message_refused,
             i.SettingsChanged: self._settings,
             i.FeedsChanged: self._feed_desk.changed,
@@ -109,6 +114,8 @@ class Hub:
             "expires": self._feed_desk.expired,
             "keys": self._feed_desk.keys.look,
             "flood": self.reports.flood_over,
+            "order": self._lasting.not_cleared,
+            "orders": self._lasting.not_repeated,
             "address": lambda _subject, turn: turn.do(CheckAddress()),
             "window": self._window_turned,
         }
@@ -229,12 +236,23 @@ class Hub:
         self.installer.keeper.state = replace(self.installer.keeper.state, connected=item.connected)
         turn.refresh_hub = True
         turn.refresh(self.installer.current)
+        self._lasting.link(item.connected, turn)
         if item.connected:
             self.fleet.expect_burst(turn.now)
             self.reports.expect_burst(turn.now)
             self.installer.resumed(turn)
         else:
             self.fleet.forget_presence()
+
+    def _order_gone(self, turn: Turn) -> None:
+        """Look anew at what was held. Cost: the number of current installs, when a topic is cleared."""
+        held = [name for name, install in self.installer.current.items() if install.reason is Reason.LASTING_COMMAND]
+        for device_id in held:
+            self.installer.reschedule(device_id, turn)
+
+    def keeps_order(self, topic: str) -> bool:
+        """Whether the broker keeps an order to install on a topic, as far as is known."""
+        return topic in self.installer.keeper.lasting.by_topic
 
     def _artifacts_ready(self, item: i.ArtifactsReady, turn: Turn) -> None:
         if (install := self.installer.find(item.install_id)) is not None:

@@ -115,6 +115,28 @@ class StrangerSeen:
 
 
 @dataclass(frozen=True, slots=True)
+class LastingOrderSeen:
+    """The broker keeps an order to install and gives it to every device that connects there (``lasting``).
+
+    Attributes:
+        what: the order in a word of its family.
+        to_all: every device of the family obeys this topic.
+    """
+
+    dialect: str
+    topic: str
+    what: str
+    to_all: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LastingOrderGone:
+    """A topic was cleared."""
+
+    topic: str
+
+
+@dataclass(frozen=True, slots=True)
 class MessageRefused:
     """A dialect could not read a message; the shell counts and logs, the hub keeps the tally."""
 
@@ -167,6 +189,14 @@ class KeysRefused:
     """Somebody does not want the keys that a feed announced."""
 
     feed_id: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class OrderClearRequested:
+    """Somebody wants a topic cleared on which the broker keeps an order to install."""
+
+    topic: str
     by: str
 
 
@@ -317,12 +347,15 @@ Input = (
     | DeviceWithdrawn
     | NetworkReported
     | StrangerSeen
+    | LastingOrderSeen
+    | LastingOrderGone
     | MessageRefused
     | ApproveRequested
     | UnapproveRequested
     | RetryRequested
     | ModelReleased
     | KeysRefused
+    | OrderClearRequested
     | CheckRequested
     | ForgetRequested
     | SettingsChanged
@@ -349,6 +382,7 @@ PersonInput = (
     | RetryRequested
     | ModelReleased
     | KeysRefused
+    | OrderClearRequested
     | CheckRequested
     | ForgetRequested
 )

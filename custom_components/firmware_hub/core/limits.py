@@ -38,6 +38,9 @@ NEW_DEVICES_BURST = MAX_DEVICES  # retained announcements at a start arrive all 
 NEW_DEVICES_PER_MINUTE = 20  # afterwards: a flood of invented devices is an attack
 FLOOD_OVER = timedelta(hours=1)  # so long without a refused device, the repair goes away by itself
 START_GRACE = timedelta(minutes=5)  # while this lasts after (re)connecting, the burst limit counts
+MAX_LASTING_ORDERS = 1_000  # topics with an order that the broker keeps; a home has none
+MAX_LASTING_ISSUES = 20  # of them at once, as repairs
+CLEARED_WITHIN = timedelta(minutes=1)  # so soon the broker has said that a topic is clear, or it is not
 STRANGER_AGAIN = timedelta(minutes=10)  # between two questions to somebody who has not said who it is
 
 # --- approval --------------------------------------------------------------------------------------------------------

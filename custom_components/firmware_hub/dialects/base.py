@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
-from ..core.inputs import DeviceInput
+from ..core.inputs import DeviceInput, LastingOrderSeen
 from ..core.model import Artifact, Device, Release
 from ..core.ports import AddressBook, Capabilities
 
@@ -83,6 +83,22 @@ class Dialect(Protocol):
     @property
     def filters(self) -> tuple[str, ...]:
         """Topic filters that find devices of this family."""
+        ...
+
+    @property
+    def order_filters(self) -> tuple[str, ...]:
+        """Topic filters of the orders to install that devices of this family obey, to find those that the broker keeps.
+
+        Few, because Home Assistant's client holds each topic that it meets against each filter; none that matches what
+        devices say; none at all where devices listen wherever they like.
+        """
+        ...
+
+    def lasting_order(self, message: Message) -> LastingOrderSeen | None:
+        """Say what a message that the broker keeps orders a device to install; ``None``: nothing. Never raises.
+
+        The order's ``what`` is a word of the family and nothing out of the message, which may hold a password.
+        """
         ...
 
     def filters_for(self, device: Device) -> tuple[str, ...]:

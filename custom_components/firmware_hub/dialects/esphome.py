@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from ..core.errors import BadInput, Reason, Refused
-from ..core.inputs import DeviceInput, DeviceLinkChanged, DeviceReported, DeviceWithdrawn
+from ..core.inputs import DeviceInput, DeviceLinkChanged, DeviceReported, DeviceWithdrawn, LastingOrderSeen
 from ..core.model import OFFERED, Artifact, Device, DeviceFacts, Release
 from ..core.ports import AddressBook, Capabilities
 from ..core.untrusted import ROOT, Object, read_object, read_text
@@ -59,6 +59,12 @@ class EsphomeDialect:
         max_deadline=timedelta(minutes=15),
     )
     filters: tuple[str, ...] = (f"{_DISCOVER}+", "homeassistant/update/+/+/config")
+
+    order_filters: tuple[str, ...] = ()
+
+    def lasting_order(self, message: Message) -> LastingOrderSeen | None:  # noqa: ARG002 - the Protocol's
+        """Find nothing: where a node listens, its author chose. Never raises."""
+        return None
 
     def filters_for(self, device: Device) -> tuple[str, ...]:
         """Return filters for the depth at which the node speaks: most nodes share them. Never raises."""

@@ -21,6 +21,7 @@ from ..core.inputs import (
     DeviceWithdrawn,
     HealthReported,
     InstallReported,
+    LastingOrderSeen,
     Stage,
 )
 from ..core.model import Artifact, Device, DeviceFacts, DeviceId, Release
@@ -34,6 +35,8 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.:-]{0,63}", re.ASCII)
 _MAC = re.compile(r"[0-9A-F]{12}", re.ASCII)
 _MAX_COUNT = 2**53 - 1  # the largest whole number that every JSON library keeps exactly
 _MAX_SLOTS = 8
+_COMMAND = "command"
+_ORDERS = ("install", "commit", "rollback")
 _SILENT_WORDS = ("availability", "health", "status")
 
 
@@ -98,6 +101,17 @@ class OpenDialect:
     # The other topics are subscribed when the first device is known: what a broker has retained there would otherwise
     # arrive before the ``info`` that says whose it is.
     filters: tuple[str, ...] = (f"{_ROOT}+/info",)
+    order_filters: tuple[str, ...] = (f"{_ROOT}+/{_COMMAND}",)
+
+    def lasting_order(self, message: Message) -> LastingOrderSeen | None:
+        """Find an install, or a judgement, which a device would take for one on its next trial. Never raises."""
+        if not message.topic.startswith(_ROOT) or not message.topic.endswith(f"/{_COMMAND}"):
+            return None
+        try:
+            word = read_object(message.payload).label("command")
+        except BadInput:
+            return None
+        return LastingOrderSeen(self.name, message.topic, word) if word in _ORDERS else None
 
     def filters_for(self, device: Device) -> tuple[str, ...]:  # noqa: ARG002 - the Protocol's
         """Return the same three filters for every device. Never raises."""

@@ -22,6 +22,7 @@ from ..core.inputs import (
     DeviceReported,
     DeviceWithdrawn,
     HealthReported,
+    LastingOrderSeen,
 )
 from ..core.model import Artifact, Device, DeviceFacts, Release
 from ..core.ports import AddressBook, Capabilities
@@ -62,6 +63,12 @@ class OpenBekenDialect:
         max_deadline=timedelta(minutes=15),
     )
     filters: tuple[str, ...] = ("stat/+/STATUS", "+/connected", "+/build")
+
+    order_filters: tuple[str, ...] = ()
+
+    def lasting_order(self, message: Message) -> LastingOrderSeen | None:  # noqa: ARG002 - the Protocol's
+        """Find nothing. Never raises."""
+        return None
 
     def filters_for(self, device: Device) -> tuple[str, ...]:  # noqa: ARG002 - the Protocol's
         """Return the same filters for every device; they are those that find one. Never raises."""

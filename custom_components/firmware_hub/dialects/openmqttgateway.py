@@ -24,6 +24,7 @@ from ..core.inputs import (
     DeviceWithdrawn,
     HealthReported,
     InstallReported,
+    LastingOrderSeen,
     Stage,
 )
 from ..core.model import OFFERED, Artifact, Device, DeviceFacts, Release
@@ -63,6 +64,12 @@ class OpenMqttGatewayDialect:
         answer_time=timedelta(seconds=150),
     )
     filters: tuple[str, ...] = ("+/+/SYStoMQTT",)
+
+    order_filters: tuple[str, ...] = ()
+
+    def lasting_order(self, message: Message) -> LastingOrderSeen | None:  # noqa: ARG002 - the Protocol's
+        """Find nothing. Never raises."""
+        return None
 
     def filters_for(self, device: Device) -> tuple[str, ...]:  # noqa: ARG002 - the Protocol's
         """Return the same filters for every gateway. Never raises."""

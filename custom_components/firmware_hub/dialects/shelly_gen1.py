@@ -24,6 +24,7 @@ from ..core.inputs import (
     DeviceWithdrawn,
     HealthReported,
     InstallReported,
+    LastingOrderSeen,
     Stage,
 )
 from ..core.model import OFFERED, Artifact, Device, DeviceFacts, Release
@@ -40,6 +41,7 @@ _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", re.ASCII)
 _MAC = re.compile(r"[0-9A-F]{12}", re.ASCII)
 _MAX_SECONDS = 2**40
 _TRUE = ("true", b"true")
+_UPDATE = ("update_fw", b"update_fw")
 # Devices with a battery that are on line all the time: motion sensors and radiator valves. All others sleep.
 _AWAKE_ON_BATTERY = ("SHMOS-", "SHTRV-")
 
@@ -68,6 +70,15 @@ class ShellyGen1Dialect:
         tells=(OFFERED,),
     )
     filters: tuple[str, ...] = (f"{_ROOT}{_ANNOUNCE}", f"{_ROOT}+/{_ANNOUNCE}", f"{_ROOT}+/online")
+
+    # The first reaches every device of the family at once.
+    order_filters: tuple[str, ...] = (f"{_ROOT}command", f"{_ROOT}+/command")
+
+    def lasting_order(self, message: Message) -> LastingOrderSeen | None:
+        """Find the word that starts an update. Never raises."""
+        if message.payload not in _UPDATE or not message.topic.startswith(_ROOT):
+            return None
+        return LastingOrderSeen(_NAME, message.topic, "update_fw", to_all=message.topic == f"{_ROOT}command")
 
     def filters_for(self, device: Device) -> tuple[str, ...]:  # noqa: ARG002 - the Protocol's
         """Return the same filter for every device. Never raises."""

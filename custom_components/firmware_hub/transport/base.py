@@ -31,6 +31,13 @@ class Transport(Protocol):
         """Publish with QoS 0, never retained, only while connected. Raises OutsideFailed; nothing is kept for later."""
         ...
 
+    async def async_clear(self, topic: str) -> None:
+        """Have the broker forget what it keeps on a topic: the one retained message of the hub, and an empty one.
+
+        Raises OutsideFailed.
+        """
+        ...
+
     async def async_stop(self) -> None:
         """Unsubscribe and let go."""
         ...

@@ -130,16 +130,26 @@ class BrokerTransport:
 
         Raises OutsideFailed: MALFORMED, BROKER_DISCONNECTED.
         """
-        _check(valid_publish_topic, message.topic)
+        await self._publish(message.topic, message.payload, retain=False)
+
+    async def async_clear(self, topic: str) -> None:
+        """Have the broker forget what it keeps on a topic, only while connected.
+
+        Raises OutsideFailed: MALFORMED, BROKER_DISCONNECTED.
+        """
+        await self._publish(topic, "", retain=True)
+
+    async def _publish(self, topic: str, payload: str, *, retain: bool) -> None:
+        _check(valid_publish_topic, topic)
         if (client := self._client) is None:
-            raise OutsideFailed(Reason.BROKER_DISCONNECTED, message.topic)
+            raise OutsideFailed(Reason.BROKER_DISCONNECTED, topic)
         try:
-            await client.publish(message.topic, message.payload, qos=0, retain=False, timeout=_WRITTEN_WITHIN)
+            await client.publish(topic, payload, qos=0, retain=retain, timeout=_WRITTEN_WITHIN)
         except aiomqtt.MqttCodeError as error:
             raise OutsideFailed(Reason.BROKER_DISCONNECTED, str(error)) from error
         except aiomqtt.MqttError as error:
             # It waited too long for the socket and may have left all the same.
-            _LOGGER.debug("%s: %s", message.topic, error)
+            _LOGGER.debug("%s: %s", topic, error)
 
     async def async_stop(self) -> None:
         """Say goodbye and let go. Safe to call twice."""

@@ -90,11 +90,21 @@ class HaMqttTransport:
 
         Raises OutsideFailed: MALFORMED, BROKER_DISCONNECTED.
         """
-        _check(mqtt.valid_publish_topic, message.topic)
+        await self._publish(message.topic, message.payload, retain=False)
+
+    async def async_clear(self, topic: str) -> None:
+        """Have the broker forget what it keeps on a topic, only while connected.
+
+        Raises OutsideFailed: MALFORMED, BROKER_DISCONNECTED.
+        """
+        await self._publish(topic, "", retain=True)
+
+    async def _publish(self, topic: str, payload: str, *, retain: bool) -> None:
+        _check(mqtt.valid_publish_topic, topic)
         if not self.connected:
-            raise OutsideFailed(Reason.BROKER_DISCONNECTED, message.topic)
+            raise OutsideFailed(Reason.BROKER_DISCONNECTED, topic)
         try:
-            await mqtt.async_publish(self._hass, message.topic, message.payload, 0, False)
+            await mqtt.async_publish(self._hass, topic, payload, 0, retain)
         except HomeAssistantError as error:
             raise OutsideFailed(Reason.BROKER_DISCONNECTED, str(error)) from error
 

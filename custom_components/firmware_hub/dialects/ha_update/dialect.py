@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from ...core.errors import Reason, Refused
-from ...core.inputs import DeviceInput
+from ...core.inputs import DeviceInput, LastingOrderSeen
 from ...core.model import Artifact, Device, Release
 from ...core.ports import AddressBook, Capabilities
 from ..base import InstallOrder, Message, Outgoing
@@ -57,6 +57,13 @@ class HaUpdateDialect:
         "homeassistant/device/+/config",
         "homeassistant/device/+/+/config",
     )
+
+    # Each device announces its own topic for commands.
+    order_filters: tuple[str, ...] = ()
+
+    def lasting_order(self, message: Message) -> LastingOrderSeen | None:  # noqa: ARG002 - the Protocol's
+        """Find nothing: what is an order, each device says for itself. Never raises."""
+        return None
 
     def filters_for(self, device: Device) -> tuple[str, ...]:
         """Return the topics that it announced: they follow no pattern. Never raises."""

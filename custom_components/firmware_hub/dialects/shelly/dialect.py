@@ -21,7 +21,7 @@ from datetime import timedelta
 from typing import Any
 
 from ...core.errors import BadInput, Reason, Refused
-from ...core.inputs import DeviceInput, DeviceLinkChanged, DeviceReported, DeviceWithdrawn
+from ...core.inputs import DeviceInput, DeviceLinkChanged, DeviceReported, DeviceWithdrawn, LastingOrderSeen
 from ...core.model import OFFERED, Artifact, Device, Release
 from ...core.ports import AddressBook, Capabilities
 from ...core.untrusted import ROOT, Object, read_object, read_text
@@ -46,6 +46,7 @@ _INFO, _STATUS, _SCHEDULE, _INSTALL = "info", "status", "schedule", "install-"
 # The version comes last, because it is what the hub waits for before it sends an install.
 _QUESTIONS = {_STATUS: "Shelly.GetStatus", _SCHEDULE: "Schedule.List", _INFO: "Shelly.GetDeviceInfo"}
 _ATTEMPT = re.compile(r"[A-Za-z0-9_.:-]{1,64}", re.ASCII)
+_UPDATE = "Shelly.Update"
 _URL = re.compile(r"http://[A-Za-z0-9._~:/\-]{1,200}", re.ASCII)
 _TRUE = ("true", b"true")
 # Words without which a notification is of no interest; meters send others every second.
@@ -80,6 +81,21 @@ class ShellyDialect:
         tells=(OFFERED,),
     )
     filters: tuple[str, ...] = FILTERS
+    # A longer prefix would bring the notifications of all devices with it.
+    order_filters: tuple[str, ...] = (f"+/{RPC}",)
+
+    def lasting_order(self, message: Message) -> LastingOrderSeen | None:
+        """Find a call that starts an update. Never raises."""
+        if address_of(message.topic, RPC) is None:
+            return None
+        try:
+            method = read_object(message.payload).label("method")
+        except BadInput:
+            return None
+        # The firmware does not tell capitals from small letters in the names of methods.
+        if method.casefold() != _UPDATE.casefold():
+            return None
+        return LastingOrderSeen(NAME, message.topic, _UPDATE)
 
     def filters_for(self, device: Device) -> tuple[str, ...]:
         """Return the filters for presence and notifications. Never raises."""
@@ -137,7 +153,7 @@ class ShellyDialect:
         if not order.vendor_chooses and not _URL.fullmatch(order.url):
             raise Refused(Reason.MALFORMED, "no plain address", path="url")
         wanted = {"stage": "stable"} if order.vendor_chooses else {"url": order.url}
-        return (_call(topic, f"{_INSTALL}{order.attempt_id}", "Shelly.Update", wanted),)
+        return (_call(topic, f"{_INSTALL}{order.attempt_id}", _UPDATE, wanted),)
 
     def borrows(self, device: Device) -> Mapping[str, str]:  # noqa: ARG002 - the Protocol's
         """Return nothing: an install changes no setting. Never raises."""

@@ -23,12 +23,13 @@ from ...core.inputs import (
     DeviceWithdrawn,
     HealthReported,
     InstallReported,
+    LastingOrderSeen,
 )
 from ...core.model import Artifact, ArtifactRole, Device, DeviceFacts, Release
 from ...core.ports import AddressBook, Capabilities
 from ...core.untrusted import Object, clean_label, read_object, read_text
 from ..base import InstallOrder, Message, Outgoing
-from . import answers
+from . import answers, orders
 from .topics import STAT_WORDS, TELE_WORDS, Topics, is_below_another, read_topics, speaks_as
 
 _DISCOVERY = "tasmota/discovery/"
@@ -71,6 +72,12 @@ class TasmotaDialect:
     )
     # Everything else is subscribed per device: answers come on topics that each device chooses.
     filters: tuple[str, ...] = (f"{_DISCOVERY}+/config",)
+    order_filters: tuple[str, ...] = orders.FILTERS
+
+    def lasting_order(self, message: Message) -> LastingOrderSeen | None:
+        """Find an order to install, or one about the address that the next install begins with. Never raises."""
+        what = orders.what(message)
+        return LastingOrderSeen(_NAME, message.topic, what, to_all=orders.is_to_all(message)) if what else None
 
     def filters_for(self, device: Device) -> tuple[str, ...]:
         """Return the filters of the device's topic pattern; devices with one pattern share them. Never raises.

@@ -23,6 +23,7 @@ from ...core.inputs import (
     DeviceLinkChanged,
     DeviceWithdrawn,
     InstallReported,
+    LastingOrderSeen,
     NetworkReported,
     Stage,
 )
@@ -34,7 +35,19 @@ from ..base import InstallOrder, Message, Outgoing
 from . import answers
 from .devices import TAKES_URL, read_devices
 from .states import read_availability, read_online, read_state
-from .topics import ANSWERS, BRIDGE, FILTERS, NAME, device_id_of, filters_for, ieee_of, is_base
+from .topics import (
+    ANSWERS,
+    BRIDGE,
+    COMMANDS,
+    FILTERS,
+    NAME,
+    ORDER_FILTERS,
+    ORDERS,
+    device_id_of,
+    filters_for,
+    ieee_of,
+    is_base,
+)
 
 _OLDEST = (2, 8)  # the first whose update requests take an address
 _VERSION = re.compile(r"([0-9]{1,4})\.([0-9]{1,4})\..{0,80}", re.ASCII)
@@ -72,6 +85,14 @@ class Zigbee2MqttDialect:
     )
     # What the devices say is subscribed when they are known: a state or an answer is about a device that was listed.
     filters: tuple[str, ...] = FILTERS
+    order_filters: tuple[str, ...] = ORDER_FILTERS
+
+    def lasting_order(self, message: Message) -> LastingOrderSeen | None:
+        """Find a request for an update, now or when the device next asks. Never raises."""
+        base, found, word = message.topic.partition(f"/{COMMANDS}")
+        if not found or word not in ORDERS or not message.payload or not is_base(base):
+            return None
+        return LastingOrderSeen(NAME, message.topic, f"ota_update/{word}")
 
     def filters_for(self, device: Device) -> tuple[str, ...]:
         """Return the filters of the device's bridge and of the folder of its name; devices share them. Never raises."""

@@ -32,6 +32,10 @@ FILTERS = tuple(
 )
 """What finds a bridge."""
 
+ORDERS = ("update", "update/downgrade", "schedule", "schedule/downgrade")
+ORDER_FILTERS = tuple(f"{'+/' * levels}{COMMANDS}#" for levels in range(1, _MAX_BASE_LEVELS + 1))
+"""What finds requests for updates, of whatever bridge."""
+
 
 def is_base(base: str) -> bool:
     """Decide whether a text can be a bridge's base topic. Never raises."""
