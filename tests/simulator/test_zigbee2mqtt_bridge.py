@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import AsyncIterator, Callable
+from itertools import count
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from simulator.devices.base import DeviceState
 from simulator.devices.zigbee2mqtt import ZigbeeDevice, ZigbeeMisbehaviour
 from simulator.devices.zigbee2mqtt_bridge import Zigbee2MqttBridge
 from simulator.images import Image, NotAnImage
-from simulator.link import OwnLink
+from simulator.link import OwnLink, Publication
 from simulator.tap import Seen
 from simulator.tricks import Trick
 from simulator.vendor import Vendor
@@ -51,16 +52,25 @@ class Hub:
         self.vendor = vendor
         self.make = make
         self.base = "zigbee2mqtt"
+        self.bridge: Zigbee2MqttBridge
+        self._marks = count()
 
     async def lamp(
         self, *misbehaviours: ZigbeeMisbehaviour, bridge: dict[str, Any] | None = None, **options: Any
     ) -> Any:
         """Start a bridge with one lamp; returns both."""
-        started = self.make(**(bridge or {}))
+        started = self.bridge = self.make(**(bridge or {}))
         self.base = started.base
         lamp = started.add("bulb", options.pop("image", OLD), misbehaviours=misbehaviours, **options)
         await started.start()
         return started, lamp
+
+    async def settle(self) -> None:
+        """Return when all that the bridge has said is on record: its last word on its own connection is."""
+        mark = f"settled/{next(self._marks)}"
+        await self.bridge.link.publish(Publication(mark, ""))
+        await self.tap.wait_for(lambda tap: tap.on(mark))
+        await self.tap.settle()
 
     async def ask(self, word: str, device: ZigbeeDevice | str, **more: Any) -> None:
         name = device if isinstance(device, str) else device.ieee
@@ -104,7 +114,7 @@ def hub(tap: BrokerTap, vendor: Vendor, make: Make) -> Hub:
 
 async def test_it_announces_itself_and_its_devices_retained(hub: Hub) -> None:
     await hub.lamp()
-    await hub.tap.settle()
+    await hub.settle()
 
     retained = {message.topic for message in hub.tap.messages if message.retain}
     assert retained >= {
@@ -140,7 +150,7 @@ async def test_home_assistant_is_told_what_a_real_one_tells(hub: Hub) -> None:
 
 async def test_any_base_will_do(hub: Hub) -> None:
     await hub.lamp(bridge={"base": "my home/zigbee"})
-    await hub.tap.settle()
+    await hub.settle()
     assert hub.last("bridge/state") == {"state": "online"}
 
 
@@ -155,7 +165,7 @@ async def test_its_last_will_speaks_when_it_dies(hub: Hub) -> None:
 async def test_a_renamed_device_speaks_elsewhere(hub: Hub) -> None:
     bridge, lamp = await hub.lamp()
     await bridge.rename(lamp, "kitchen/lamp")
-    await hub.tap.settle()
+    await hub.settle()
 
     assert hub.last("bridge/devices")[1]["friendly_name"] == "kitchen/lamp"
     assert hub.last("kitchen/lamp/availability") == {"state": "online"}
@@ -165,7 +175,7 @@ async def test_a_renamed_device_speaks_elsewhere(hub: Hub) -> None:
 async def test_a_removed_device_leaves_nothing_behind(hub: Hub) -> None:
     bridge, lamp = await hub.lamp()
     await bridge.remove(lamp)
-    await hub.tap.settle()
+    await hub.settle()
 
     assert len(hub.last("bridge/devices")) == 1
     assert hub.events() == ["device_leave"]
@@ -185,13 +195,13 @@ async def test_a_device_that_has_power_again_announces_itself(hub: Hub) -> None:
     _, lamp = await hub.lamp()
     await lamp.cut_power()
     await lamp.start()
-    await hub.tap.settle()
+    await hub.settle()
     assert hub.events() == ["device_announce"]
 
 
 async def test_availability_is_off_unless_it_is_switched_on(hub: Hub) -> None:
     await hub.lamp(bridge={"availability": False})
-    await hub.tap.settle()
+    await hub.settle()
     assert hub.tap.on("zigbee2mqtt/bulb/availability") == []
 
 
@@ -504,7 +514,7 @@ async def test_orders_are_counted_at_the_broker(hub: Hub) -> None:
     await hub.ask("schedule/downgrade", lamp, transaction="a-1")
     await hub.ask("check", lamp)
     await hub.tap.publish(f"zigbee2mqtt/{REQUEST}/update", "bulb", retain=True)
-    await hub.tap.settle()
+    await hub.settle()
 
     commands = [(command.device, command.attempt) for command in hub.tap.install_commands()]
     assert commands == [(lamp.ieee, "a-1"), (lamp.ieee, "a-1"), ("bulb", "")]
@@ -524,7 +534,7 @@ async def test_a_sleeping_device_hears_nothing(hub: Hub) -> None:
 async def test_a_sleeping_device_says_how_full_its_battery_is(hub: Hub) -> None:
     _, sensor = await hub.lamp(ZigbeeMisbehaviour.SLEEPS)
     await sensor.wake()
-    await hub.tap.settle()
+    await hub.settle()
     assert hub.last("bulb")["battery"] == 81
     assert hub.last("bridge/devices")[1]["power_source"] == "Battery"
 
@@ -558,7 +568,7 @@ async def test_a_scheduled_update_can_be_taken_back(hub: Hub) -> None:
     assert (await hub.answer("unschedule"))["data"] == {"id": sensor.ieee}
 
     await sensor.wake()
-    await hub.tap.settle()
+    await hub.settle()
     assert (hub.states(), sensor.image) == (["scheduled", "idle", "idle"], OLD)
 
 
@@ -568,14 +578,14 @@ async def test_a_scheduled_image_that_is_gone_is_given_up(hub: Hub) -> None:
     await hub.answer("schedule")
     await sensor.wake()
     await bridge.wait_for(lambda one: not one.scheduled)
-    await hub.tap.settle()
+    await hub.settle()
     assert (hub.states()[-1], sensor.image) == ("idle", OLD)
 
 
 async def test_a_device_that_asks_by_itself_is_shown(hub: Hub) -> None:
     _, lamp = await hub.lamp()
     await lamp.wake()
-    await hub.tap.settle()
+    await hub.settle()
     assert hub.updates()[-1]["installed_version"] == 268435456
 
 
