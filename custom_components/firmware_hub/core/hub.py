@@ -102,7 +102,11 @@ class Hub:
             i.SaveWorked: self._save_worked,
             i.AddressChecked: self._address_checked,
         }
-        self._due: dict[str, Callable[[str, Turn], None]] = {
+        self._due = self._deadlines()
+
+    def _deadlines(self) -> dict[str, Callable[[str, Turn], None]]:
+        """What is done about each kind of entry of the agenda."""
+        return {
             "install": self.installer.deadline,
             "again": self.installer.ask_again,
             "parked": self.installer.reschedule,
