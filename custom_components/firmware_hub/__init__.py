@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import shutil
+from functools import partial
 from pathlib import Path
 from typing import Final
 
+from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import EVENT_CORE_CONFIG_UPDATE, EVENT_HOMEASSISTANT_FINAL_WRITE, EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import Event, HomeAssistant
 from homeassistant.exceptions import ConfigEntryNotReady
@@ -17,7 +19,7 @@ from homeassistant.helpers.typing import ConfigType
 from homeassistant.util.hass_dict import HassKey
 
 from . import issues, services
-from .artifact_server import async_get_server
+from .artifact_server import async_get_server, async_remove_server
 from .backup import is_backup_running
 from .config_values import broker_address, feeds_from_entry, serving_address, settings_from_entry
 from .const import CONF_TRANSPORT, DOMAIN, PLATFORMS, TRANSPORT_HA_MQTT
@@ -31,7 +33,7 @@ from .executor import Outside
 from .store import Store
 from .transport.base import Transport
 from .transport.broker import BrokerTransport
-from .transport.ha_mqtt import HaMqttTransport
+from .transport.ha_mqtt import HaMqttTransport, async_is_set_up
 
 _LOGGER = logging.getLogger(__name__)
 _CACHE_BYTES: Final = 1 << 30
@@ -48,11 +50,13 @@ async def async_setup(hass: HomeAssistant, _config: ConfigType) -> bool:
 
 async def async_setup_entry(hass: HomeAssistant, entry: FirmwareHubConfigEntry) -> bool:
     """Build the parts, wire them, start."""
+    if entry.data[CONF_TRANSPORT] == TRANSPORT_HA_MQTT and not await async_is_set_up(hass):
+        raise ConfigEntryNotReady(translation_domain=DOMAIN, translation_key="mqtt_unavailable")
     transport = _transport(hass, entry)
     store = await _async_open_store(hass, entry)
     entry.async_on_unload(store.async_close)
     server = async_get_server(hass)
-    server.set_port(serving_address(entry)[1])
+    server.set_port(serving_address(entry)[1], entry.entry_id)
     coordinator = FirmwareHubCoordinator(hass, entry, Outside(store, transport, _downloader(hass), server))
     entry.runtime_data = coordinator
     await coordinator.async_restore(
@@ -67,7 +71,15 @@ async def async_setup_entry(hass: HomeAssistant, entry: FirmwareHubConfigEntry) 
         await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
         key = "certificate_unusable" if failed.reason is Reason.TLS_FAILED else "mqtt_unavailable"
         raise ConfigEntryNotReady(translation_domain=DOMAIN, translation_key=key) from failed
-    entry.async_on_unload(entry.add_update_listener(_async_settings_changed))
+    connection = dict(entry.data)
+
+    async def changed(hass: HomeAssistant, entry: FirmwareHubConfigEntry) -> None:
+        if entry.data == connection:
+            await _async_settings_changed(hass, entry)
+        else:
+            hass.config_entries.async_schedule_reload(entry.entry_id)
+
+    entry.async_on_unload(entry.add_update_listener(changed))
 
     async def zone_changed(_event: Event) -> None:
         await _async_settings_changed(hass, entry)
@@ -88,9 +100,14 @@ async def async_unload_entry(hass: HomeAssistant, entry: FirmwareHubConfigEntry)
 
 
 async def async_remove_entry(hass: HomeAssistant, entry: FirmwareHubConfigEntry) -> None:
-    """Delete the hub's memory and its repairs."""
+    """Delete the hub's memory and its repairs, and with the last hub what they shared."""
     issues.clear_all(hass, entry)
+    await async_get_server(hass).async_forget(entry.entry_id)
     await hass.async_add_executor_job(_remove_store, _store_path(hass, entry))
+    if not hass.config_entries.async_entries(DOMAIN):
+        await async_remove_server(hass)
+        hass.data.pop(_DOWNLOADER, None)
+        await hass.async_add_executor_job(partial(shutil.rmtree, hass.config.cache_path(DOMAIN), ignore_errors=True))
 
 
 async def async_remove_config_entry_device(
@@ -98,7 +115,7 @@ async def async_remove_config_entry_device(
 ) -> bool:
     """Let a person remove one of our own devices; it comes back when it announces itself again."""
     device_id = own_device_id(device)
-    if device_id is None:
+    if device_id is None or entry.state is not ConfigEntryState.LOADED:
         return False
     if entry.runtime_data.hub.get(device_id) is not None:
         await entry.runtime_data.async_ask(i.ForgetRequested(device_id, "device_removed"))
@@ -107,7 +124,7 @@ async def async_remove_config_entry_device(
 
 async def _async_settings_changed(hass: HomeAssistant, entry: FirmwareHubConfigEntry) -> None:
     """Apply options, feeds and the time zone in place: a reload in the middle of an install would help nobody."""
-    async_get_server(hass).set_port(serving_address(entry)[1])
+    async_get_server(hass).set_port(serving_address(entry)[1], entry.entry_id)
     entry.runtime_data.send(i.SettingsChanged(settings_from_entry(hass, entry)))
     entry.runtime_data.send(i.FeedsChanged(feeds_from_entry(entry)))
 

@@ -13,9 +13,7 @@ import base64
 import hmac
 import re
 import secrets
-import socket
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
@@ -31,7 +29,7 @@ from homeassistant.helpers.storage import Store
 from homeassistant.util.hass_dict import HassKey
 
 from .artifact_file import VerifiedFile
-from .artifact_listener import Access, Listener
+from .artifact_listener import Access, Listener, is_ours as _is_ours
 from .const import DOMAIN
 from .core.errors import OutsideFailed, Reason, Refused
 
@@ -51,6 +49,7 @@ _KEY: HassKey[ArtifactServer] = HassKey(f"{DOMAIN}_artifact_server")
 @dataclass(frozen=True, slots=True)
 class _Served:
     install_id: str
+    owner: str
     token: str
     files: Mapping[str, VerifiedFile]
 
@@ -79,7 +78,8 @@ class ArtifactServer:
 
     def __init__(self, hass: HomeAssistant) -> None:
         self._hass = hass
-        self._port = self._open_port = DEFAULT_PORT
+        self._ports: dict[str, int] = {}
+        self._open_port = DEFAULT_PORT
         self._secret = b""
         self._served: dict[str, _Served] = {}
         self._listeners: set[Callable[[Access], None]] = set()
@@ -90,10 +90,14 @@ class ArtifactServer:
     async def _stopped(self, _event: Event) -> None:
         await self.async_close()
 
+    @property
+    def _port(self) -> int:
+        return next((port for port in self._ports.values() if port), DEFAULT_PORT)
+
     @callback
-    def set_port(self, port: int) -> None:
-        """Set the port, 0 for the default; it counts as soon as nothing is served at the old one."""
-        self._port = port or DEFAULT_PORT
+    def set_port(self, port: int, owner: str = "") -> None:
+        """Set the port that a hub wishes, 0 for none; it counts as soon as nothing is served at the old one."""
+        self._ports[owner] = port
 
     @callback
     def listen(self, told: Callable[[Access], None]) -> Callable[[], None]:
@@ -101,8 +105,10 @@ class ArtifactServer:
         self._listeners.add(told)
         return lambda: self._listeners.discard(told)
 
-    async def async_serve(self, install_id: str, files: Mapping[str, Path], given: str = "") -> Mapping[str, str]:
-        """Serve files whose name is their SHA-256 under the given names, and return their addresses.
+    async def async_serve(
+        self, install_id: str, files: Mapping[str, Path], given: str = "", owner: str = ""
+    ) -> Mapping[str, str]:
+        """Serve files of a hub, whose name is their SHA-256, under the given names; return their addresses.
 
         ``given`` is the IP address that the owner named; without one it is found out. The same install always gets
         the same addresses, unless the hub's own address changed.
@@ -112,7 +118,7 @@ class ArtifactServer:
             raise RuntimeError(f"not a name to serve: {wrong}")
         async with self._changing:
             before = self._served.get(install_id)
-            served = _Served(install_id, await self._token(install_id), await self._opened(files, before))
+            served = _Served(install_id, owner, await self._token(install_id), await self._opened(files, before))
             try:
                 base = await self._open_listener(given)
             except OutsideFailed:
@@ -135,6 +141,12 @@ class ArtifactServer:
     async def async_close(self) -> None:
         """End all addresses."""
         for install_id in tuple(self._served):
+            await self.async_stop_serving(install_id)
+
+    async def async_forget(self, owner: str) -> None:
+        """A hub was removed: end its addresses."""
+        self._ports.pop(owner, None)
+        for install_id in [served.install_id for served in self._served.values() if served.owner == owner]:
             await self.async_stop_serving(install_id)
 
     async def async_check_address(self, given: str = "") -> tuple[bool, str]:
@@ -281,12 +293,3 @@ def _host(given: str, address: str) -> str:
 
 def _every(address: str) -> str:
     return "::" if ":" in address else "0.0.0.0"  # noqa: S104 - devices of any network of the home
-
-
-def _is_ours(address: str) -> bool:
-    """Return whether an address belongs to an interface of this machine."""
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as probe:
-        probe.bind((address, 0))
-        return True
-    return False

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 import voluptuous as vol
-from homeassistant.config_entries import ConfigFlow, ConfigFlowResult
+from homeassistant.config_entries import ConfigEntry, ConfigEntryState, ConfigFlow, ConfigFlowResult
 from homeassistant.const import CONF_HOST, CONF_PASSWORD, CONF_PATH, CONF_PORT, CONF_PROTOCOL, CONF_USERNAME
 from homeassistant.data_entry_flow import section
 from homeassistant.helpers.selector import (
@@ -70,7 +70,7 @@ class BrokerSteps(ConfigFlow):
                 return self.async_abort(reason="already_configured")
             errors = await self._async_faults(data)
             if not errors:
-                return self.async_update_reload_and_abort(entry, unique_id=_unique_id(data), data=data)
+                return self._saved(entry, data, unique_id=_unique_id(data))
         return self._ask("reconfigure", user_input or entry.data, errors)
 
     async def async_step_reauth(self, _entry_data: Mapping[str, Any]) -> ConfigFlowResult:
@@ -85,7 +85,7 @@ class BrokerSteps(ConfigFlow):
             data = {**entry.data, CONF_USERNAME: "", CONF_PASSWORD: "", **user_input}
             errors = await self._async_faults(data)
             if not errors:
-                return self.async_update_reload_and_abort(entry, data=data)
+                return self._saved(entry, data, unique_id=entry.unique_id)
         before = entry.data.get(CONF_USERNAME, "")
         return self.async_show_form(
             step_id="reauth_confirm",
@@ -98,6 +98,12 @@ class BrokerSteps(ConfigFlow):
             errors=errors,
             description_placeholders={"host": entry.data[CONF_HOST]},
         )
+
+    def _saved(self, entry: ConfigEntry[Any], data: dict[str, Any], unique_id: str | None) -> ConfigFlowResult:
+        """Save the connection. The entry reloads itself when it changed; one that does not run has to be told."""
+        if entry.state is not ConfigEntryState.LOADED:
+            self.hass.config_entries.async_schedule_reload(entry.entry_id)
+        return self.async_update_and_abort(entry, unique_id=unique_id, data=data)
 
     def _ask(self, step_id: str, before: Mapping[str, Any], errors: dict[str, str]) -> ConfigFlowResult:
         return self.async_show_form(step_id=step_id, data_schema=_schema(before), errors=errors)

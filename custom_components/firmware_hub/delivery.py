@@ -18,12 +18,16 @@ class Delivery:
     """The way of an artifact from its vendor to the device; it is held in the cache for as long as its install runs."""
 
     def __init__(
-        self, downloader: Downloader, server: ArtifactServer, run_blocking: RunBlocking, address: Callable[[], str]
+        self,
+        downloader: Downloader,
+        server: ArtifactServer,
+        run_blocking: RunBlocking,
+        place: Callable[[], tuple[str, str]],
     ) -> None:
-        """Take the parts; ``address`` tells the IP address that the owner gave for this hub's devices, if any."""
+        """Take the parts; ``place`` tells the IP address that the owner gave, if any, and the id of the hub's entry."""
         self._downloader = downloader
         self._server = server
-        self._address = address
+        self._place = place
         self._blocking = run_blocking
         self._files: dict[str, dict[str, Path]] = {}
 
@@ -44,11 +48,11 @@ class Delivery:
         files = {name: paths[artifact.pin] for name, artifact in names.items()}
         if manifest:
             files[MANIFEST_NAME] = await self._downloader.async_keep(manifest, install_id)
-        return await self._server.async_serve(install_id, files, self._address())
+        return await self._server.async_serve(install_id, files, *self._place())
 
     async def async_check_address(self) -> tuple[bool, str]:
         """Return whether devices can reach the address that they would be given, and the address."""
-        return await self._server.async_check_address(self._address())
+        return await self._server.async_check_address(self._place()[0])
 
     async def async_stop(self, install_id: str) -> None:
         """The install ended: its addresses are gone, and the cache may forget its artifacts."""

@@ -9,9 +9,21 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from homeassistant.components.diagnostics import REDACTED, async_redact_data
+from homeassistant.const import CONF_PROTOCOL
 from homeassistant.core import HomeAssistant
 
-from .const import CONF_ADDRESS, CONF_KEYS, CONF_ROOT, CONF_TITLE, CONF_VENDOR
+from .const import (
+    CONF_ADDRESS,
+    CONF_ENCRYPTION,
+    CONF_FRAMING,
+    CONF_KEYS,
+    CONF_REACHED_BY,
+    CONF_ROOT,
+    CONF_TITLE,
+    CONF_TLS,
+    CONF_TRANSPORT,
+    CONF_VENDOR,
+)
 from .coordinator import FirmwareHubConfigEntry
 from .core.errors import HubError
 from .core.model import Install
@@ -43,7 +55,7 @@ async def async_get_config_entry_diagnostics(_hass: HomeAssistant, entry: Firmwa
     views = (coordinator.device_view(device_id) for device_id in known[:_DEVICES])
     return _redacted(
         {
-            "data": dict(entry.data),
+            "data": _connection(entry.data),
             "options": dict(entry.options),
             "feeds": [dict(subentry.data) for subentry in entry.subentries.values()],
             "hub": asdict(coordinator.hub_view()),
@@ -53,6 +65,16 @@ async def async_get_config_entry_diagnostics(_hass: HomeAssistant, entry: Firmwa
             "devices_left_out": max(0, len(known) - _DEVICES),
         }
     )
+
+
+def _connection(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how the broker is reached, and nothing of where it is or how it lets the hub in."""
+    return {
+        CONF_TRANSPORT: data[CONF_TRANSPORT],
+        CONF_PROTOCOL: data.get(CONF_PROTOCOL),
+        CONF_FRAMING: data.get(CONF_REACHED_BY, {}).get(CONF_FRAMING),
+        CONF_TLS: data.get(CONF_ENCRYPTION, {}).get(CONF_TLS),
+    }
 
 
 async def _async_record(entry: FirmwareHubConfigEntry) -> dict[str, object]:

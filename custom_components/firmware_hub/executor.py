@@ -71,9 +71,11 @@ class Executor:
         folder = Path(hass.config.path(STORAGE_DIR, f"{DOMAIN}.{entry.entry_id}.tuf"))
         repositories = TufClient(outside.downloader, folder, hass.async_add_executor_job)
         self.feed_reader = FeedReader(hass, hub.feeds, outside.downloader, repositories, report)
-        self._delivery = delivery = Delivery(
-            outside.downloader, outside.server, hass.async_add_executor_job, lambda: serving_address(entry)[0]
-        )
+
+        def place() -> tuple[str, str]:
+            return serving_address(entry)[0], entry.entry_id
+
+        self._delivery = delivery = Delivery(outside.downloader, outside.server, hass.async_add_executor_job, place)
         self._orders = orders = Orders(hub, outside.transport, delivery, self.feed_reader.raw, report)
         self._handlers: dict[type[e.Effect], Callable[[Any], Coroutine[Any, Any, None]]] = {
             e.QueryDevice: orders.async_query,

@@ -1,7 +1,9 @@
 """Another broker than Home Assistant's: set up, changed, refused, and beside a second one."""
 
+import hashlib
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,9 +17,16 @@ from homeassistant.config_entries import (
 )
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.helpers import device_registry as dr
+from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.components.diagnostics import get_diagnostics_for_config_entry
+from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
+from custom_components.firmware_hub import async_remove_config_entry_device
+from custom_components.firmware_hub.artifact_server import async_get_server
 from custom_components.firmware_hub.const import CONF_TRANSPORT, DOMAIN, TRANSPORT_BROKER, TRANSPORT_HA_MQTT
+from custom_components.firmware_hub.device_link import own_device_id
 from simulator.broker import HOST, Broker, SecondDoor, free_port
 from simulator.certificates import Authority
 from tests.ha.home import until
@@ -131,6 +140,8 @@ async def test_encryption_with_certificates_on_both_sides(hass: HomeAssistant) -
         ({"username": "hub", "password": "wrong"}, "invalid_auth"),
         ({"encryption": {"tls": True}}, "cannot_connect"),
         ({"encryption": {"tls": True, "authority": "nonsense"}}, "certificate"),
+        ({"encryption": {"tls": True, "authority": "größer"}}, "certificate"),
+        ({"host": ""}, "cannot_connect"),
     ],
 )
 async def test_what_does_not_work_is_not_saved_and_can_be_put_right(
@@ -198,6 +209,65 @@ async def test_the_broker_can_move_and_keeps_its_password_and_the_hub_its_memory
         assert entry.data["password"] == "a secret"
         assert list(entry.runtime_data.hub.device_ids()) == ["open:plug-1"]
         await leave(hass)
+
+
+async def test_diagnostics_tell_nothing_that_opens_the_broker(
+    hass: HomeAssistant, hass_client: ClientSessionGenerator
+) -> None:
+    authority = Authority()
+    own = authority.for_client("hub")
+    async with Broker(users=USERS, second_door=SecondDoor(authority.for_server(HOST))) as broker:
+        secure = {"tls": True, "authority": authority.pem, "certificate": own.certificate, "key": own.key}
+        given = where(broker, port=broker.second_port, username="hub", password="a secret", encryption=secure)
+        entry = await set_up(hass, given)
+        await async_setup_component(hass, "diagnostics", {})
+        found = await get_diagnostics_for_config_entry(hass, hass_client, entry)
+        assert found["data"] == {"transport": "broker", "protocol": "5", "framing": "tcp", "tls": True}
+        text = json.dumps(found)
+        assert "a secret" not in text
+        assert "PRIVATE KEY" not in text
+        assert HOST not in text
+        await leave(hass)
+
+
+async def test_one_port_serves_several_hubs_whoever_came_last(hass: HomeAssistant, broker: Broker) -> None:
+    first = await set_up(hass, where(broker))
+    hass.config_entries.async_update_entry(first, options={"serving": {"address": HOST, "port": 18_127}})
+    await hass.async_block_till_done()
+    async with Broker() as other:
+        await set_up(hass, where(other))
+        assert async_get_server(hass)._port == 18_127
+        await leave(hass)
+
+
+async def test_the_last_hub_that_goes_leaves_nothing_behind(
+    hass: HomeAssistant, broker: Broker, hass_storage: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hass.config, "cache_path", lambda *parts: str(tmp_path.joinpath(*parts)))
+    entry = await set_up(hass, where(broker))
+    content = b"an image"
+    image = tmp_path / DOMAIN / hashlib.sha256(content).hexdigest()
+    image.parent.mkdir(exist_ok=True)
+    image.write_bytes(content)
+    server = async_get_server(hass)
+    server.set_port(free_port(), entry.entry_id)
+    await server.async_serve("install", {"t.bin": image}, HOST, entry.entry_id)
+    assert await hass.config_entries.async_remove(entry.entry_id)
+    await hass.async_block_till_done()
+    assert not server._open
+    assert not image.exists()
+    assert "firmware_hub.artifact_server" not in hass_storage
+
+
+async def test_a_device_of_a_hub_that_does_not_run_cannot_be_removed(hass: HomeAssistant, broker: Broker) -> None:
+    entry = await set_up(hass, where(broker))
+    await connected(entry)
+    await announce(broker, "plug-1")
+    await until(lambda: hass.states.async_all("update"))
+    devices = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
+    (device,) = [device for device in devices if own_device_id(device)]
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    assert not await async_remove_config_entry_device(hass, entry, device)
 
 
 async def test_home_assistants_own_mqtt_is_changed_elsewhere(hass: HomeAssistant) -> None:

@@ -1,8 +1,10 @@
 """A broker of the owner's choice: how it is reached, and what it is believed."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from socket import getaddrinfo
 from typing import Any
 
 import pytest
@@ -134,6 +136,14 @@ async def test_somebody_else_on_that_port_is_no_broker() -> None:
         port = server.sockets[0].getsockname()[1]
         with pytest.raises(OutsideFailed) as caught:
             await async_try(BrokerAddress(HOST, port), no_thread, within=0.5)
+    assert caught.value.reason is Reason.BROKER_DISCONNECTED
+
+
+@pytest.mark.parametrize("host", ["", "a..b", "x" * 70])
+async def test_what_is_no_name_of_a_host_is_a_broker_that_is_away(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)  # these are refused before anybody is asked for them
+    with pytest.raises(OutsideFailed) as caught:
+        await async_try(BrokerAddress(host, 1883), no_thread)
     assert caught.value.reason is Reason.BROKER_DISCONNECTED
 
 

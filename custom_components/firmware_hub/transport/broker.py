@@ -177,7 +177,8 @@ class BrokerTransport:
                 _LOGGER.warning("%s turned us away: %s", self._address.host, error)
                 if _is_refusal(error) and not self._stopping:
                     self._on_refused()
-            except aiomqtt.MqttError as error:
+            except (aiomqtt.MqttError, ValueError) as error:
+                # A name that cannot be one is a ValueError.
                 _LOGGER.debug("No connection to %s: %s", self._address.host, error)
             finally:
                 self._connecting = False
@@ -226,7 +227,7 @@ async def async_try(address: BrokerAddress, run_blocking: RunBlocking, *, within
             failed = error
             if _is_refusal(error):
                 raise BrokerRefused(Reason.BROKER_DISCONNECTED, str(error)) from error
-        except aiomqtt.MqttError as error:
+        except (aiomqtt.MqttError, ValueError) as error:
             failed = error
             if "SSL" in str(error) or "certificate" in str(error).casefold():
                 raise OutsideFailed(Reason.TLS_FAILED, str(error)) from error
@@ -268,8 +269,8 @@ async def _async_context(address: BrokerAddress, run_blocking: RunBlocking) -> s
         return None
     try:
         return await run_blocking(lambda: _context(address))
-    except (OSError, ValueError) as error:
-        # ssl.SSLError is an OSError.
+    except (OSError, TypeError, ValueError) as error:
+        # ssl.SSLError is an OSError; what is not ASCII is a TypeError.
         raise OutsideFailed(Reason.TLS_FAILED, str(error)) from error
 
 
@@ -282,7 +283,8 @@ def _context(address: BrokerAddress) -> ssl.SSLContext:
             path = Path(folder) / "client.pem"
             path.touch(mode=0o600)
             path.write_text(f"{address.certificate}\n{address.key}\n")
-            context.load_cert_chain(path)
+            # Without an answer ready, a key with a passphrase would be asked for on the terminal.
+            context.load_cert_chain(path, password=lambda: "")
     return context
 
 

@@ -37,6 +37,11 @@ _HEARD_WITHIN: Final = 5.0  # seconds; a subscription that somebody else made fi
 _ALL_QOS: Final = (0, 1, 2)  # the report names the highest QoS that anybody asked for on the same filter
 
 
+async def async_is_set_up(hass: HomeAssistant) -> bool:
+    """Wait for Home Assistant's MQTT integration; False if there is none that runs."""
+    return await mqtt.async_wait_for_mqtt_client(hass)
+
+
 class HaMqttTransport:
     """One broker: the one that Home Assistant is connected to."""
 
