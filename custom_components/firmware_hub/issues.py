@@ -82,6 +82,7 @@ def raise_issue(hass: HomeAssistant, entry: ConfigEntry, effect: RaiseIssue) -> 
             "kind": effect.kind.value,
             "subject": effect.subject,
             "device_id": effect.values.get("device_id") or effect.subject,
+            "version": effect.values.get("version"),
         },
         is_fixable=effect.kind in FIXABLE,
         is_persistent=effect.kind in _KEPT,

@@ -20,8 +20,7 @@ _ALGORITHMS = {"sha512": "SHA-512", "sha3-256": "SHA3-256"}
 
 def release_notes(hass: HomeAssistant, view: DeviceView) -> str | None:
     """Return the whole text as markdown; None if there is nothing to install."""
-    offer = view.offer or (view.install.offer if view.install is not None else None)
-    if offer is None:
+    if (offer := view.shown) is None:
         return None
     sections = (
         _last_failure(hass, view),

@@ -58,6 +58,7 @@ class HubRepairFlow(RepairsFlow):
         self._entry_id = str(data.get("entry_id", ""))
         self._device_id = str(data.get("device_id", ""))
         self._subject = str(data.get("subject", ""))
+        self._version = str(data["version"]) if data.get("version") else None
 
     async def async_step_init(self, _user_input: dict[str, Any] | None = None) -> RepairsFlowResult:
         """Say what happened and offer the choices."""
@@ -102,8 +103,8 @@ class HubRepairFlow(RepairsFlow):
     # --- quiet hours that do not suffice -----------------------------------------------------------------------------
 
     async def async_step_now(self, _user_input: dict[str, Any] | None = None) -> RepairsFlowResult:
-        """Do not wait for the window."""
-        return await self._async_ask(ApproveRequested(self._device_id, by=_asked_by(), at_once=True))
+        """Do not wait for the window; it is a yes to the version that the repair names, and to no other."""
+        return await self._async_ask(ApproveRequested(self._device_id, _asked_by(), self._version, at_once=True))
 
     async def async_step_any_time(self, _user_input: dict[str, Any] | None = None) -> RepairsFlowResult:
         """Let this device be installed at any hour."""

@@ -91,7 +91,7 @@ class FirmwareUpdateEntity(DeviceEntity, UpdateEntity):
     @property
     @override
     def latest_version(self) -> str | None:
-        """The version offered or being installed."""
+        """The version approved already, else the one offered: a yes without a version is a yes to this one."""
         return self._view.latest_version if self._view else None
 
     @property
@@ -116,15 +116,15 @@ class FirmwareUpdateEntity(DeviceEntity, UpdateEntity):
     @override
     def release_summary(self) -> str | None:
         """The maker's one line."""
-        if self._view is None or self._view.offer is None or not self._view.offer.release.summary:
+        if self._view is None or (shown := self._view.shown) is None or not shown.release.summary:
             return None
-        return plain(self._view.offer.release.summary, _SUMMARY_LIMIT)
+        return plain(shown.release.summary, _SUMMARY_LIMIT)
 
     @property
     @override
     def release_url(self) -> str | None:
         """Where the maker says more."""
-        return https_address(self._view.offer.release.notes_url) if self._view and self._view.offer else None
+        return https_address(shown.release.notes_url) if self._view and (shown := self._view.shown) else None
 
     @property
     @override

@@ -149,6 +149,21 @@ class TestApproving:
         assert home.approve(version="1.2.0") == []
         assert home.install().offer.version == "1.2.0"
 
+    def test_a_yes_that_names_no_version_never_slides_to_a_newer_one(self, home: Home) -> None:
+        home.approve()
+        before = home.install()
+        home.publish(release("1.2.0"), release("1.3.0"), sequence=43)
+        assert home.approve() == []
+        assert home.install() is before
+
+    def test_now_without_a_version_means_the_one_that_waits(self, home: Home) -> None:
+        home.approve()
+        before = home.install()
+        home.publish(release("1.2.0"), release("1.3.0"), sequence=43)
+        home.approve(at_once=True)
+        assert (home.install().id, home.install().offer.version) == (before.id, "1.2.0")
+        assert home.install().approval.at_once
+
     @pytest.mark.parametrize("version", ["1.1.0", "1.3.0", "0.9.0", ""])
     def test_any_other_version_is_refused(self, home: Home, version: str) -> None:
         assert refused(home, ApproveRequested(PLUG, "anna", version)) is Reason.NOT_CURRENT_OFFER

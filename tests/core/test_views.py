@@ -67,6 +67,14 @@ class TestADevice:
         home.tell(SettingsChanged(Settings(weekdays=frozenset())))
         assert home.view().starts_at is None
 
+    def test_what_is_shown_is_what_was_approved_though_something_newer_is_offered(self, home: Home) -> None:
+        home.approve()
+        home.publish(release("1.2.0"), release("1.3.0"), sequence=43)
+        view = home.view()
+        assert view.offer is not None
+        assert view.shown is not None
+        assert (view.offer.version, view.shown.version, view.latest_version) == ("1.3.0", "1.2.0", "1.2.0")
+
     def test_what_holds_for_all_is_said_first(self, home: Home) -> None:
         home.approve()
         home.tell(LinkChanged(connected=False))

@@ -388,6 +388,21 @@ async def test_installing_now_is_an_answer_after_missed_nights(home: Home, fix: 
     await until(lambda: home.state(entity_id).attributes["in_progress"])
 
 
+async def test_now_is_a_yes_to_the_version_that_the_repair_names_and_to_no_newer_one(home: Home, fix: Fix) -> None:
+    await home.publish("1.1.0")
+    entity_id = await home.offered()
+    await home.call("update.install", entity_id=entity_id)
+    values = {"device": "plug-1", "version": "1.1.0", "windows": "3"}
+    issues.raise_issue(home.hass, home.entry, RaiseIssue(IssueKind.WINDOWS_MISSED, "open:plug-1", values=values))
+    opened = await fix.open(IssueKind.WINDOWS_MISSED)
+    await home.publish("1.2.0")
+    await home.act("approve", entity_id=entity_id, version="1.2.0")
+    refused = await fix.choose(opened, "now")
+    assert (refused["type"], refused["reason"]) == ("abort", "refused")
+    assert home.state(entity_id).attributes["latest_version"] == "1.2.0"
+    assert not home.state(entity_id).attributes["in_progress"]
+
+
 # --- an address that no device can reach -----------------------------------------------------------------------------
 
 

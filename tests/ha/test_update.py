@@ -152,6 +152,27 @@ async def test_the_notes_tell_changes_proof_risk_and_cost(home: Home, hass_ws_cl
     assert "About 1 min" in notes
 
 
+async def test_after_a_yes_the_dialog_keeps_to_what_was_approved_and_so_does_another_tap(
+    home: Home, hass_ws_client: WebSocketGenerator
+) -> None:
+    await home.publish("1.1.0", notes="Quieter relay")
+    entity_id = await home.offered()
+    await home.call("update.install", entity_id=entity_id)
+    await home.publish("1.2.0", notes="Another menu")
+    await home.call("update.install", entity_id=entity_id)
+    view = home.hub.device_view("open:plug-1")
+    assert view is not None
+    assert view.install is not None
+    assert (view.install.offer.version, view.latest_version) == ("1.1.0", "1.1.0")
+    attributes = home.state(entity_id).attributes
+    assert (attributes["latest_version"], attributes["release_url"]) == ("1.1.0", "https://acme.example/notes/1.1.0")
+    client = await hass_ws_client(home.hass)
+    await client.send_json_auto_id({"type": "update/release_notes", "entity_id": entity_id})
+    notes = (await client.receive_json())["result"]
+    assert "Quieter relay" in notes
+    assert "Another menu" not in notes
+
+
 async def test_without_an_offer_there_are_no_notes(home: Home, hass_ws_client: WebSocketGenerator) -> None:
     entity_id = await home.find()
     client = await hass_ws_client(home.hass)

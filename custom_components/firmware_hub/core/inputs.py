@@ -151,7 +151,10 @@ class MessageRefused:
 
 @dataclass(frozen=True, slots=True)
 class ApproveRequested:
-    """Somebody said yes to the version that was read (``None``: the current offer). ``at_once`` skips the window."""
+    """Somebody said yes to the version that was read. ``at_once`` skips the window.
+
+    Without a version it is a yes to what waits already, or where nothing waits, to the current offer.
+    """
 
     device_id: DeviceId
     by: str

@@ -57,6 +57,9 @@ class Requests:
     def approve(self, item: ApproveRequested, turn: Turn) -> None:
         """Take somebody's yes, pinned to version and digest (invariant 1). A second yes to the same is no news.
 
+        A yes without a version is one to what waits already, though the vendor has published something newer since:
+        an approval moves on only to a version that somebody named.
+
         Raises:
             Refused: ``unknown_device``, ``no_offer``, ``not_current_offer``, ``manual_only``, ``no_digest`` or
                 ``already_running``.
@@ -65,13 +68,10 @@ class Requests:
         current = self._installer.current.get(device.id)
         if current is not None and not current.state.is_waiting:
             raise Refused(Reason.ALREADY_RUNNING, current.state.value)
-        if current is not None and item.version == current.offer.version:
+        if current is not None and item.version in (None, current.offer.version):
             self._confirm(current, item, turn)
             return
         offer = self._wanted(device, item.version)
-        if current is not None and _same_bytes(current.offer, offer):
-            self._confirm(current, item, turn)
-            return
         if current is not None:
             self._installer.cancel(current, InstallState.CANCELED, Reason.OFFER_MOVED, turn)
         self._grant(device, offer, item.by, turn, at_once=item.at_once)

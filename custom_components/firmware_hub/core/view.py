@@ -16,7 +16,7 @@ class DeviceView:
 
     Attributes:
         installed_version: ``None`` while unknown.
-        latest_version: the version of the current offer, or of the running install; else the installed one.
+        latest_version: the version that is ``shown``; else the installed one.
         state: of the current install; ``AWAITING_APPROVAL`` when there is an offer and no install; else ``None``.
         reason, reason_values: why it waits or how it ended, with the numbers for the sentence.
         in_progress: something of this install really runs.
@@ -38,6 +38,11 @@ class DeviceView:
     starts_at: datetime | None = None
     online: bool | None = None
     battery_percent: int | None = None
+
+    @property
+    def shown(self) -> Offer | None:
+        """What a yes without a version is a yes to: what was approved already, else the current offer."""
+        return self.install.offer if self.install is not None else self.offer
 
 
 @dataclass(frozen=True, slots=True)

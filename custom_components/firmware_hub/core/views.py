@@ -51,11 +51,8 @@ def _standing(
 
 
 def _latest(device: Device, install: Install | None, offer: Offer | None) -> str | None:
-    if install is not None:
-        return install.offer.version
-    if offer is not None:
-        return offer.version
-    return device.version or None
+    shown = install.offer if install is not None else offer
+    return shown.version if shown is not None else device.version or None
 
 
 def _starts_at(install: Install | None, no: gate.No | None, installer: Installer, now: datetime) -> datetime | None:
