@@ -97,10 +97,10 @@ class Downloader:
                 if response.headers.get(hdrs.CONTENT_ENCODING, "identity") != "identity":
                     raise FetchFailed(Reason.HTTP_ERROR, "compressed, though it was not asked for")
                 body = await _bounded(response, bound)
-                found = response.headers.get(hdrs.ETAG, "")
+                found = _etag(response)
         if is_web_page(body):
             raise FetchFailed(Reason.NOT_FIRMWARE, "a web page")
-        return Fetched("new", body, found if len(found) <= _MAX_ETAG else "")
+        return Fetched("new", body, found)
 
     async def async_artifact(self, artifact: Artifact, holder: str = "", *, origin: str = "") -> Path:
         """Return the artifact's verified file, from the cache or from its address; its name is its SHA-256.
@@ -221,6 +221,15 @@ class Downloader:
             with suppress(OSError):
                 await self._shrink(0)
             raise OutsideFailed(Reason.DISK_FULL, str(error)) from error
+
+
+def _etag(response: aiohttp.ClientResponse) -> str:
+    """Return the validator of a body: short and printable, since it is stored and sent back; else nothing.
+
+    Bytes beyond ASCII arrive as halves of surrogate pairs, which no database takes.
+    """
+    found = response.headers.get(hdrs.ETAG, "")
+    return found if len(found) <= _MAX_ETAG and found.isascii() and found.isprintable() else ""
 
 
 async def _bounded(response: aiohttp.ClientResponse, bound: int) -> bytes:

@@ -344,6 +344,42 @@ def test_half_a_surrogate_pair_is_malformed(half: str) -> None:
     assert refusal(f'{{"a":"{half}"}}', lambda o: o.text("a")) == (Reason.MALFORMED, "a")
 
 
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda o: o.text("a", ""),
+        lambda o: o.url("a"),
+        lambda o: o.sha256("a"),
+        lambda o: o.time("a"),
+        lambda o: o.choice("a", Delivery),
+        lambda o: o.texts("b"),
+        lambda o: o.object("c").keys(),
+    ],
+)
+def test_no_reader_of_identifiers_lets_half_a_surrogate_pair_through(read: Read) -> None:
+    half = '"http://x/\\ud800"'
+    reason, path = refusal(f'{{"a":{half},"b":[{half}],"c":{{{half}:1}}}}', read)
+    assert reason is Reason.MALFORMED
+    assert path in {"a", "b[0]", "c"}
+
+
+@pytest.mark.parametrize("raw", ["x\udcff", b"x\xed\xa0\x80", b"x\xff"], ids=ascii)
+def test_a_plain_payload_with_half_a_surrogate_pair_is_malformed(raw: str | bytes) -> None:
+    with pytest.raises(BadInput) as caught:
+        read_text(raw)
+    assert caught.value.reason is Reason.MALFORMED
+
+
+def test_no_fault_repeats_half_a_surrogate_pair() -> None:
+    raw = '{"\\ud800":{"\\ud800":1,"\\ud800":NaN}}'
+    with pytest.raises(BadInput) as caught:
+        read_object(raw)
+    assert str(caught.value).encode()
+    with pytest.raises(BadInput) as caught:
+        read_object('{"a\\ud800":1}').only(frozenset(), Reason.UNKNOWN_MATCH_KEY)
+    assert caught.value.path == "a"
+
+
 def test_a_whole_surrogate_pair_is_one_character() -> None:
     assert read_object('{"a":"\\ud83d\\udd25"}').text("a") == "🔥"
 

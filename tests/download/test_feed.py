@@ -56,6 +56,28 @@ async def test_a_tag_without_end_is_forgotten(downloader: Downloader, vendor: Ve
     assert (await downloader.async_fetch(FeedRequest(vendor.url("/feed")))).etag == ""
 
 
+@pytest.mark.parametrize("tag", [b"\xff", "é".encode(), b"7\t7"], ids=ascii)
+async def test_a_tag_that_cannot_be_stored_and_sent_back_is_not_kept(
+    downloader: Downloader, vendor: Vendor, tag: bytes
+) -> None:
+    vendor.answers["/feed"] = answer("200 OK", b"signed", etag='"7"').replace(b'"7"', b'"' + tag + b'"')
+    assert await downloader.async_fetch(FeedRequest(vendor.url("/feed"))) == Fetched("new", b"signed", "")
+
+
+@pytest.mark.parametrize("status", ["302 Found", "200 OK", "403 Forbidden", "2\u00ff0 OK"])
+@pytest.mark.parametrize(
+    "header", ["location", "retry-after", "x-ratelimit-reset", "content-encoding", "content-type", "content-length"]
+)
+async def test_whatever_stands_in_a_header_a_fault_can_be_written_down(
+    downloader: Downloader, vendor: Vendor, status: str, header: str
+) -> None:
+    head = f"HTTP/1.1 {status}\r\n{header}: ftp://x\u00ff/\u00ff\r\nconnection: close\r\n\r\n"
+    vendor.answers["/feed"] = head.encode("latin-1") + b"signed"
+    found = await asyncio.gather(downloader.async_fetch(FeedRequest(vendor.url("/feed"))), return_exceptions=True)
+    assert found == [Fetched("new", b"signed", "")] or isinstance(found[0], OutsideFailed)
+    assert str(found[0]).encode().isascii()
+
+
 async def test_a_body_of_unstated_length_is_read_to_its_end(downloader: Downloader, vendor: Vendor) -> None:
     vendor.answers["/feed"] = answer("200 OK", b"signed", content_length=None)
     assert (await downloader.async_fetch(FeedRequest(vendor.url("/feed")))).body == b"signed"
