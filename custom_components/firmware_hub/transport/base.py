@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
+import voluptuous as vol
+
+from ..core.errors import OutsideFailed, Reason
 from ..dialects.base import Message, Outgoing
 
 type MessageHandler = Callable[[Message], None]
@@ -41,3 +44,11 @@ class Transport(Protocol):
     async def async_stop(self) -> None:
         """Unsubscribe and let go."""
         ...
+
+
+def check_topic(valid: Callable[[str], str], topic: str) -> None:
+    """Look at a topic or filter as Home Assistant does. Raises OutsideFailed: MALFORMED."""
+    try:
+        valid(topic)
+    except vol.Invalid as error:
+        raise OutsideFailed(Reason.MALFORMED, f"{topic!r}: {error}") from error

@@ -24,7 +24,6 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 import aiomqtt
-import voluptuous as vol
 from aiomqtt.exceptions import MqttConnectError
 from homeassistant.components.mqtt import valid_publish_topic, valid_subscribe_topic
 from homeassistant.core import callback
@@ -32,7 +31,7 @@ from homeassistant.util.logging import catch_log_exception
 
 from ..core.errors import OutsideFailed, Reason
 from ..dialects.base import Message, Outgoing
-from .base import LinkHandler, MessageHandler
+from .base import LinkHandler, MessageHandler, check_topic
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -117,7 +116,7 @@ class BrokerTransport:
         """Add topic filters; they outlive reconnects. Raises OutsideFailed: MALFORMED, before any is added."""
         fresh = [name for name in dict.fromkeys(filters) if name not in self._filters]
         for name in fresh:
-            _check(valid_subscribe_topic, name)
+            check_topic(valid_subscribe_topic, name)
         self._filters.update(dict.fromkeys(fresh))
         if (client := self._client) is not None:
             try:
@@ -140,7 +139,7 @@ class BrokerTransport:
         await self._publish(topic, "", retain=True)
 
     async def _publish(self, topic: str, payload: str, *, retain: bool) -> None:
-        _check(valid_publish_topic, topic)
+        check_topic(valid_publish_topic, topic)
         if (client := self._client) is None:
             raise OutsideFailed(Reason.BROKER_DISCONNECTED, topic)
         try:
@@ -296,10 +295,3 @@ def _code(answer: object) -> int:
     """Return the number of an answer: MQTT 5 wraps it."""
     code: Any = getattr(answer, "value", answer)
     return int(code or 0)
-
-
-def _check(valid: Callable[[str], str], topic: str) -> None:
-    try:
-        valid(topic)
-    except vol.Invalid as error:
-        raise OutsideFailed(Reason.MALFORMED, f"{topic!r}: {error}") from error

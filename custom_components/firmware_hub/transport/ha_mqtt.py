@@ -22,7 +22,6 @@ import logging
 from collections.abc import Callable, Iterable
 from typing import Final
 
-import voluptuous as vol
 from homeassistant.components import mqtt
 from homeassistant.components.mqtt import ReceiveMessage
 from homeassistant.core import HomeAssistant, callback
@@ -30,7 +29,7 @@ from homeassistant.exceptions import HomeAssistantError
 
 from ..core.errors import OutsideFailed, Reason
 from ..dialects.base import Message, Outgoing
-from .base import LinkHandler, MessageHandler
+from .base import LinkHandler, MessageHandler, check_topic
 
 _LOGGER = logging.getLogger(__name__)
 _HEARD_WITHIN: Final = 5.0  # seconds; a subscription that somebody else made first is not always reported
@@ -78,7 +77,7 @@ class HaMqttTransport:
         """
         fresh = [name for name in dict.fromkeys(filters) if name not in self._unsubscribe]
         for name in fresh:
-            _check(mqtt.valid_subscribe_topic, name)
+            check_topic(mqtt.valid_subscribe_topic, name)
         for name in fresh:
             self._unsubscribe[name] = await self._subscribed(name)
         if self.connected:
@@ -105,7 +104,7 @@ class HaMqttTransport:
         await self._publish(topic, "", retain=True)
 
     async def _publish(self, topic: str, payload: str, *, retain: bool) -> None:
-        _check(mqtt.valid_publish_topic, topic)
+        check_topic(mqtt.valid_publish_topic, topic)
         if not self.connected:
             raise OutsideFailed(Reason.BROKER_DISCONNECTED, topic)
         try:
@@ -169,10 +168,3 @@ class HaMqttTransport:
         finally:
             for stop in stops:
                 stop()
-
-
-def _check(valid: Callable[[str], str], topic: str) -> None:
-    try:
-        valid(topic)
-    except vol.Invalid as error:
-        raise OutsideFailed(Reason.MALFORMED, f"{topic!r}: {error}") from error
