@@ -164,6 +164,14 @@ def test_one_that_goes_and_says_nothing_more_did_not_return() -> None:
     assert (made.last().state, made.last().reason) == (S.TIMED_OUT, Reason.NO_RETURN)
 
 
+def test_what_it_said_before_it_went_is_not_its_return() -> None:
+    made = commanded()
+    made.report(settings={"offered": "1.2.0"})
+    made.link(online=False)
+    made.wait(20 * MINUTE)
+    assert (made.last().state, made.last().reason) == (S.TIMED_OUT, Reason.NO_RETURN)
+
+
 def test_one_that_comes_back_on_the_old_version_has_failed() -> None:
     made = commanded()
     made.link(online=False)

@@ -141,7 +141,8 @@ def linked(install: Install, item: Linked, _context: Context, _now: datetime) ->
     if item.online:
         return Step(install, (QueryDevice(install.device_id),))
     restarted = install.restarted or install.says_restart
-    return Step(replace(install, state=S.REBOOTING, went_away=True, restarted=restarted))
+    # What it said that it runs, it said before it left.
+    return Step(replace(install, state=S.REBOOTING, went_away=True, restarted=restarted, old_seen=False))
 
 
 def booted(install: Install, _item: Booted, _context: Context, _now: datetime) -> Step:
