@@ -7,6 +7,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers import issue_registry as ir
 
 from custom_components.firmware_hub import artifact_server
+from custom_components.firmware_hub.artifact_listener import is_ours
 from custom_components.firmware_hub.artifact_server import (
     DEFAULT_PORT,
     ArtifactServer,
@@ -85,7 +86,7 @@ async def test_an_address_of_a_router_in_front_of_us_is_believed_and_served(
 
 
 async def test_an_address_of_the_newer_kind_stands_in_brackets(server: ArtifactServer, cached: Cached) -> None:
-    if not artifact_server._is_ours("::1"):
+    if not is_ours("::1"):
         pytest.skip("this machine has no IPv6")
     urls = await server.async_serve("one", {"t.bin": cached(b"image")}, "::1")
     assert urls["t.bin"].startswith(f"http://[::1]:{server._port}/f/")

@@ -73,9 +73,9 @@ async def test_whatever_stands_in_a_header_a_fault_can_be_written_down(
 ) -> None:
     head = f"HTTP/1.1 {status}\r\n{header}: ftp://x\u00ff/\u00ff\r\nconnection: close\r\n\r\n"
     vendor.answers["/feed"] = head.encode("latin-1") + b"signed"
-    found = await asyncio.gather(downloader.async_fetch(FeedRequest(vendor.url("/feed"))), return_exceptions=True)
-    assert found == [Fetched("new", b"signed", "")] or isinstance(found[0], OutsideFailed)
-    assert str(found[0]).encode().isascii()
+    (found,) = await asyncio.gather(downloader.async_fetch(FeedRequest(vendor.url("/feed"))), return_exceptions=True)
+    assert found == Fetched("new", b"signed", "") or isinstance(found, OutsideFailed)
+    assert str(found).encode().isascii()
 
 
 async def test_a_body_of_unstated_length_is_read_to_its_end(downloader: Downloader, vendor: Vendor) -> None:
