@@ -24,12 +24,20 @@ from .core import limits
 from .core.errors import OutsideFailed, Reason, Refused
 from .core.model import Artifact
 from .download_cache import ArtifactCache, Part
-from .download_route import FetchFailed, Timeouts, check_status, is_web_page, open_url, translated_errors
+from .download_route import (
+    FetchFailed,
+    Timeouts,
+    check_status,
+    etag_of,
+    is_web_page,
+    may_be_outside,
+    open_url,
+    translated_errors,
+)
 from .sources.base import FeedRequest
 
 _PIECE: Final = 1 << 20  # bytes that are handed to the disk at a time
 _FIRST_LOOK: Final = 512  # bytes that show whether this is a web page
-_MAX_ETAG: Final = 256  # characters
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _CHECKSUM: Final = re.compile(r"sha512:[0-9a-f]{128}|sha3-256:[0-9a-f]{64}")
 
@@ -78,10 +86,14 @@ class Downloader:
         self._held: dict[str, set[str]] = {}
         self._turns: dict[str, _Turn] = {}
         self._found: dict[str, str] = {}
+        self._from_outside: dict[str, bool] = {}
         self._looking = asyncio.Lock()
 
-    async def async_fetch(self, request: FeedRequest, *, etag: str = "") -> Fetched:
-        """Fetch a feed. Give `etag` only while the body that it belongs to is in hand. Raises OutsideFailed."""
+    async def async_fetch(self, request: FeedRequest, *, etag: str = "", feed_url: str = "") -> Fetched:
+        """Fetch a feed. Give `etag` only while the body that it belongs to is in hand. Raises OutsideFailed.
+
+        From where it really came is remembered under `feed_url`, the address by which its artifacts name their origin.
+        """
         bound = request.max_bytes or limits.MAX_MANIFEST_BYTES
         headers = dict(request.headers)
         if etag:
@@ -89,15 +101,18 @@ class Downloader:
         with translated_errors():
             async with (
                 asyncio.timeout(self._timeouts.feed),
-                open_url(self._session, request.url, headers, self._timeouts) as response,
+                open_url(self._session, request.url, headers, self._timeouts) as opened,
             ):
+                response = opened.response
                 if response.status == 304 and etag:
+                    self._came(feed_url, opened.from_outside or self._from_outside.get(feed_url, False))
                     return Fetched("unchanged", b"", etag)
                 check_status(response)
                 if response.headers.get(hdrs.CONTENT_ENCODING, "identity") != "identity":
                     raise FetchFailed(Reason.HTTP_ERROR, "compressed, though it was not asked for")
                 body = await _bounded(response, bound)
-                found = _etag(response)
+                found = etag_of(response)
+                self._came(feed_url, opened.from_outside)
         if is_web_page(body):
             raise FetchFailed(Reason.NOT_FIRMWARE, "a web page")
         return Fetched("new", body, found)
@@ -171,13 +186,23 @@ class Downloader:
         return path
 
     async def _fill(self, part: Part, artifact: Artifact, origin: str) -> None:
+        from_outside = await self._is_outside(origin)
         with translated_errors():
             async with (
                 asyncio.timeout(self._timeouts.artifact),
-                open_url(self._session, artifact.url, {}, self._timeouts, origin=origin) as response,
+                open_url(self._session, artifact.url, {}, self._timeouts, from_outside=from_outside) as opened,
             ):
-                check_status(response)
-                await self._stream(response, part, artifact)
+                check_status(opened.response)
+                await self._stream(opened.response, part, artifact)
+
+    def _came(self, feed_url: str, from_outside: bool) -> None:
+        if feed_url:
+            self._from_outside[feed_url] = from_outside
+
+    async def _is_outside(self, origin: str) -> bool:
+        """Judge a feed by where it was fetched from, and only before its first answer by what its name says."""
+        known = self._from_outside.get(origin)
+        return known if known is not None else bool(origin) and await may_be_outside(self._session, origin)
 
     async def _stream(self, response: aiohttp.ClientResponse, part: Part, artifact: Artifact) -> None:
         """Hand the body to the disk in large pieces, each written while the next one is read."""
@@ -221,15 +246,6 @@ class Downloader:
             with suppress(OSError):
                 await self._shrink(0)
             raise OutsideFailed(Reason.DISK_FULL, str(error)) from error
-
-
-def _etag(response: aiohttp.ClientResponse) -> str:
-    """Return the validator of a body: short and printable, since it is stored and sent back; else nothing.
-
-    Bytes beyond ASCII arrive as halves of surrogate pairs, which no database takes.
-    """
-    found = response.headers.get(hdrs.ETAG, "")
-    return found if len(found) <= _MAX_ETAG and found.isascii() and found.isprintable() else ""
 
 
 async def _bounded(response: aiohttp.ClientResponse, bound: int) -> bytes:

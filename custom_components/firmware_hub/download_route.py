@@ -11,7 +11,7 @@ import asyncio
 import ssl
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -28,6 +28,7 @@ from .core.errors import OutsideFailed, Reason
 MAX_HOPS: Final = 5
 _MAX_ADDRESSES: Final = 4  # of one name that are tried, one after the other
 _MAX_RETRY_AFTER: Final = 86_400  # seconds; a server that asks for more is asked daily
+_MAX_ETAG: Final = 256  # characters
 _READ_BUFFER: Final = 262_144  # bytes
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _HTML_STARTS: Final = (b"<!doctype html", b"<html", b"<head")
@@ -83,34 +84,50 @@ def is_local(address: _Address) -> bool:
     return not (mapped or address).is_global
 
 
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """An answer that is no redirect; `from_outside` if any hop of the way to it was outside the local network."""
+
+    response: aiohttp.ClientResponse
+    from_outside: bool
+
+
 @asynccontextmanager
 async def open_url(
-    session: aiohttp.ClientSession, url: str, headers: Mapping[str, str], timeouts: Timeouts, *, origin: str = ""
-) -> AsyncIterator[aiohttp.ClientResponse]:
+    session: aiohttp.ClientSession,
+    url: str,
+    headers: Mapping[str, str],
+    timeouts: Timeouts,
+    *,
+    from_outside: bool = False,
+) -> AsyncIterator[Opened]:
     """Follow redirects to an answer that is none.
 
-    `origin` is the address of the document that named this one: a public one may not point into the local network.
+    Whoever named this address `from_outside` may not point into the local network.
     """
     with translated_errors():
         here = _parsed(URL(url), Reason.INSECURE_URL)
-        trail = _Trail()
-        if origin:
-            found = await _addresses(session, _parsed(URL(origin), Reason.INSECURE_URL))
-            trail = replace(trail, was_public=not any(map(is_local, found)))
+        trail = _Trail(was_public=from_outside)
         sent = dict(headers)
         while True:
             response, address = await _request(session, here, sent, timeouts, trail)
+            trail = trail.after(here, address)
             async with response:
                 if response.status not in _REDIRECTS:
-                    yield response
+                    yield Opened(response, trail.was_public)
                     return
                 there = _next(here, response)
-            trail = trail.after(here, address)
             if trail.hops > MAX_HOPS:
                 raise FetchFailed(Reason.HTTP_ERROR, f"more than {MAX_HOPS} redirects")
             if there.origin() != here.origin():
                 sent = {name: value for name, value in sent.items() if name.lower() in {"accept", "if-none-match"}}
             here = there
+
+
+async def may_be_outside(session: aiohttp.ClientSession, url: str) -> bool:
+    """Return whether any address of a host lies outside: all that is known of one that was not connected to yet."""
+    with translated_errors():
+        return not all(map(is_local, await _addresses(session, _parsed(URL(url), Reason.INSECURE_URL))))
 
 
 def _next(here: URL, response: aiohttp.ClientResponse) -> URL:
@@ -222,6 +239,15 @@ def _retry_after(headers: Mapping[str, str]) -> int | None:
     except ValueError, OverflowError:
         return None
     return int(min(max(seconds, 0), _MAX_RETRY_AFTER))
+
+
+def etag_of(response: aiohttp.ClientResponse) -> str:
+    """Return the validator of a body: short and printable, since it is stored and sent back; else nothing.
+
+    Bytes beyond ASCII arrive as halves of surrogate pairs, which no database takes.
+    """
+    found = response.headers.get(hdrs.ETAG, "")
+    return found if len(found) <= _MAX_ETAG and found.isascii() and found.isprintable() else ""
 
 
 def is_web_page(start: bytes) -> bool:

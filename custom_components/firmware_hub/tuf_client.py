@@ -49,7 +49,8 @@ class TufClient:
         """Fetch and verify what is new. Raises BadInput, Refused, OutsideFailed."""
         loop = asyncio.get_running_loop()
         async with self._locks.setdefault(feed.id, asyncio.Lock()):
-            return await self._blocking(self._run, feed, _Remote(self._downloader, loop, time.monotonic() + _DEADLINE))
+            until = time.monotonic() + _DEADLINE
+            return await self._blocking(self._run, feed, _Remote(self._downloader, loop, feed.url, until))
 
     async def async_reload(self, feed: Feed) -> VerifiedBytes:
         """Verify again what was last fetched, without a network. Raises BadInput, Refused, OutsideFailed."""
@@ -106,16 +107,18 @@ class _Fetcher(FetcherInterface):
 class _Remote(_Fetcher):
     """Fetches as every feed is fetched, from a worker thread through the event loop."""
 
-    def __init__(self, downloader: Downloader, loop: asyncio.AbstractEventLoop, until: float) -> None:
+    def __init__(self, downloader: Downloader, loop: asyncio.AbstractEventLoop, feed_url: str, until: float) -> None:
         super().__init__()
         self._downloader = downloader
         self._loop = loop
+        self._feed_url = feed_url
         self._until = until
 
     @override
     def _bring(self, url: str) -> bytes:
         request = FeedRequest(url, {"Accept": "application/json"}, self._bound)
-        future = asyncio.run_coroutine_threadsafe(self._downloader.async_fetch(request), self._loop)
+        fetching = self._downloader.async_fetch(request, feed_url=self._feed_url)
+        future = asyncio.run_coroutine_threadsafe(fetching, self._loop)
         try:
             return future.result(max(self._until - time.monotonic(), 0)).body
         except TimeoutError as error:

@@ -5,7 +5,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from ipaddress import IPv4Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 from typing import override
 
@@ -21,6 +21,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.aiohttp_client import HomeAssistantTCPConnector
 from yarl import URL
 
+from custom_components.firmware_hub import download_route
 from custom_components.firmware_hub.core.errors import OutsideFailed, Reason
 from custom_components.firmware_hub.download import Downloader
 from custom_components.firmware_hub.download_route import _Trail, is_local
@@ -119,6 +120,78 @@ async def test_a_feed_in_the_house_can(downloader: Downloader, vendor: Vendor) -
     vendor.answers["/plug.bin"] = answer("200 OK", IMAGE)
     path = await downloader.async_artifact(artifact(vendor.url()), origin=vendor.url("/feed"))
     assert path.read_bytes() == IMAGE
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
+    """What the names of vendors lead to, as their own name servers say it; it can change at any moment."""
+    found: dict[str, list[str]] = {}
+    really = download_route._addresses
+
+    async def addresses(session: aiohttp.ClientSession, url: URL) -> list[IPv4Address | IPv6Address]:
+        said = found.get(url.host or "")
+        return await really(session, url) if said is None else [ip_address(each) for each in said]
+
+    monkeypatch.setattr(download_route, "_addresses", addresses)
+    return found
+
+
+async def _artifact_of(downloader: Downloader, vendor: Vendor, origin: str) -> Reason | None:
+    vendor.answers["/plug.bin"] = answer("200 OK", IMAGE)
+    try:
+        await downloader.async_artifact(artifact(vendor.url()), origin=origin)
+    except OutsideFailed as failed:
+        return failed.reason
+    return None
+
+
+async def test_a_feed_with_one_address_outside_cannot_point_into_the_house(
+    downloader: Downloader, vendor: Vendor, names: dict[str, list[str]]
+) -> None:
+    names["feed.vendor.example"] = ["8.8.8.8", "10.0.0.1"]
+    assert await _artifact_of(downloader, vendor, "https://feed.vendor.example/m") is Reason.INSECURE_URL
+    assert vendor.requests == []
+
+
+async def test_a_feed_that_came_from_outside_stays_there_whatever_its_name_says_later(
+    downloader: Downloader, vendor: Vendor, names: dict[str, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed = vendor.url("/feed", host="feed.vendor.example")
+    vendor.answers["/feed"] = answer("200 OK", b"signed")
+    with monkeypatch.context() as outside:
+        outside.setattr(download_route, "is_local", lambda _: False)
+        outside.setattr(_Trail, "refuses", lambda *_: None)
+        names["feed.vendor.example"] = ["127.0.0.1"]
+        await downloader.async_fetch(FeedRequest(feed), feed_url=feed)
+    names["feed.vendor.example"] = ["10.0.0.1"]
+    assert await _artifact_of(downloader, vendor, feed) is Reason.INSECURE_URL
+    vendor.answers["/feed"] = answer("304 Not Modified")
+    names["feed.vendor.example"] = ["127.0.0.1"]
+    await downloader.async_fetch(FeedRequest(feed), etag='"7"', feed_url=feed)
+    assert await _artifact_of(downloader, vendor, feed) is Reason.INSECURE_URL
+
+
+@pytest.mark.parametrize(("status", "etag"), [("200 OK", ""), ("304 Not Modified", '"7"')])
+async def test_a_feed_that_came_from_this_house_is_of_this_house_though_its_name_leads_outside_too(
+    downloader: Downloader, vendor: Vendor, names: dict[str, list[str]], status: str, etag: str
+) -> None:
+    feed = vendor.url("/feed", host="nas.home.example")
+    vendor.answers["/feed"] = answer(status, b"signed" if not etag else b"")
+    names["nas.home.example"] = ["127.0.0.1", "2001:4860:4860::8888"]
+    assert await _artifact_of(downloader, vendor, feed) is Reason.INSECURE_URL
+    await downloader.async_fetch(FeedRequest(feed), etag=etag, feed_url=feed)
+    assert await _artifact_of(downloader, vendor, feed) is None
+
+
+async def test_a_feed_behind_a_redirect_is_remembered_by_its_own_address(
+    downloader: Downloader, vendor: Vendor, names: dict[str, list[str]]
+) -> None:
+    feed = vendor.url("/old", host="nas.home.example")
+    names["nas.home.example"] = ["127.0.0.1"]
+    vendor.answers |= {"/api": _moved("/new"), "/new": answer("200 OK", b"signed")}
+    await downloader.async_fetch(FeedRequest(vendor.url("/api")), feed_url=feed)
+    names["nas.home.example"] = ["8.8.8.8"]
+    assert await _artifact_of(downloader, vendor, feed) is None
 
 
 _INSIDE, _OUTSIDE = IPv4Address("192.168.1.7"), IPv4Address("8.8.8.8")

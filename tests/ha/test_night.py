@@ -1,9 +1,13 @@
 """The update entity by night: what runs is shown, and how it ended."""
 
+from unittest.mock import AsyncMock
+
+import pytest
 from homeassistant.const import Platform
 from homeassistant.helpers import issue_registry as ir
 from pytest_homeassistant_custom_component.common import async_capture_events
 
+from custom_components.firmware_hub import download
 from custom_components.firmware_hub.const import DOMAIN, EVENT_LIFECYCLE
 from tests.ha.home import Home, until
 
@@ -47,6 +51,15 @@ async def test_in_progress_outlives_the_call_that_home_assistant_ends(night: Hom
     await night.publish("1.1.0")
     entity_id, _ = await started(night)
     assert night.state(entity_id).attributes["in_progress"] is True
+
+
+async def test_a_release_of_a_feed_of_this_house_is_installed_though_its_name_leads_outside_too(
+    night: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "may_be_outside", AsyncMock(return_value=True))
+    await night.publish("1.1.0")
+    _, attempt = await started(night)
+    assert attempt
 
 
 async def test_a_rejection_is_told_everywhere_in_words(night: Home) -> None:

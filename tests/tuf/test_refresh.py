@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from unittest.mock import AsyncMock
 
 import pytest
 from tuf.api.metadata import Delegations, SuccinctRoles
 
+from custom_components.firmware_hub import download
 from custom_components.firmware_hub.core.errors import BadInput, HubError, OutsideFailed, Reason, Refused
 from custom_components.firmware_hub.core.model import Manifest, Trust
 
@@ -29,6 +31,15 @@ async def test_the_targets_of_a_repository_are_releases(home: Home, repository: 
 async def test_a_file_is_fetched_from_where_the_repository_has_it(home: Home, repository: Repository) -> None:
     (item,) = (await home.refresh(repository)).releases
     path = await home.downloader.async_artifact(item.main)
+    assert path.read_bytes() == IMAGE
+
+
+async def test_a_repository_of_this_house_may_name_files_of_this_house_though_its_name_leads_outside_too(
+    home: Home, repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download, "may_be_outside", AsyncMock(return_value=True))
+    (item,) = (await home.refresh(repository)).releases
+    path = await home.downloader.async_artifact(item.main, origin=home.url)
     assert path.read_bytes() == IMAGE
 
 
