@@ -26,6 +26,7 @@ FIXABLE: Final = frozenset(
         IssueKind.WINDOW_TOO_SHORT,
         IssueKind.WINDOWS_MISSED,
         IssueKind.LASTING_COMMAND,
+        IssueKind.OTHER_UPDATER,
     }
 )
 """Kinds that the owner can answer on the spot; their texts are fix flows (see repairs)."""
@@ -37,6 +38,7 @@ _KEPT: Final = frozenset(
 
 PLACES: Final = (
     "address",
+    "count",
     "day",
     "detail",
     "device",
@@ -44,6 +46,7 @@ PLACES: Final = (
     "feed",
     "from_version",
     "host",
+    "integration",
     "limit",
     "manufacturer",
     "minutes",

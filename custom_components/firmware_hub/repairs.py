@@ -26,6 +26,7 @@ from .core.inputs import (
     UnapproveRequested,
 )
 from .forms import serving_errors, serving_fields, serving_values, window_fields
+from .other_updaters import disable_others
 from .words import sentence
 
 type IssueData = Mapping[str, str | int | float | None]
@@ -40,6 +41,7 @@ CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     IssueKind.STORE_REPLACED: ("leave",),
     IssueKind.WINDOW_TOO_SHORT: ("any_time", "window", "skip", "stay"),
     IssueKind.LASTING_COMMAND: ("clear", "stay"),
+    IssueKind.OTHER_UPDATER: ("disable_others", "leave_both"),
     IssueKind.WINDOWS_MISSED: ("now", "any_time", "window", "skip", "stay"),
 }
 """What the owner can do about each kind; every choice is a step below."""
@@ -99,6 +101,20 @@ class HubRepairFlow(RepairsFlow):
     async def async_step_clear(self, _user_input: dict[str, Any] | None = None) -> RepairsFlowResult:
         """Have the broker forget an order that somebody left lying there."""
         return await self._async_ask(OrderClearRequested(self._subject, by=_asked_by()))
+
+    # --- a second update entity --------------------------------------------------------------------------------------
+
+    async def async_step_disable_others(self, _user_input: dict[str, Any] | None = None) -> RepairsFlowResult:
+        """Leave the hub as the only way to update."""
+        if (entry := self._loaded_entry()) is None:
+            return self.async_abort(reason="not_loaded")
+        disable_others(self.hass, entry, self._subject)
+        return self.async_create_entry(data={})
+
+    async def async_step_leave_both(self, _user_input: dict[str, Any] | None = None) -> RepairsFlowResult:
+        """Keep both ways, and do not ask again."""
+        ir.async_ignore_issue(self.hass, DOMAIN, self.issue_id, True)
+        return self.async_abort(reason="left_both")
 
     # --- quiet hours that do not suffice -----------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ from .core.model import Device, DeviceId
 from .device_link import own_device
 from .entity import DeviceEntity, add_for_each_device, asked_by
 from .markdown import https_address, plain
+from .other_updaters import OtherUpdaters
 from .release_notes import release_notes
 from .relink import Relinker
 from .words import as_ha_error, title
@@ -39,6 +40,7 @@ async def async_setup_entry(
 ) -> None:
     """Add an update entity for each device, now and later."""
     Relinker(hass, entry).start()
+    OtherUpdaters(hass, entry).start()
     check = CheckOnce(entry.runtime_data)
     add_for_each_device(
         entry, async_add_entities, lambda ids: [FirmwareUpdateEntity(entry, device_id, check) for device_id in ids]

@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Any
 
 import pytest
-from homeassistant.helpers import issue_registry as ir
+from homeassistant.helpers import entity_registry as er, issue_registry as ir
 from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_mqtt_message
@@ -22,7 +22,7 @@ from custom_components.firmware_hub.core.effects import ClearIssue, IssueKind, R
 from custom_components.firmware_hub.core.errors import Reason
 from custom_components.firmware_hub.repairs import CHOICES
 from simulator.tricks import Trick
-from tests.ha.home import Home, until
+from tests.ha.home import Home, discovered, fire_mqtt_discovery, until
 from tests.ha.test_night import rejected
 
 FAILED = RaiseIssue(
@@ -474,6 +474,71 @@ async def test_a_hub_that_is_reloaded_says_it_anew_or_not_at_all(home: Home) -> 
     await until(lambda: has(home, IssueKind.LASTING_COMMAND))
     await home.hass.config_entries.async_unload(home.entry.entry_id)
     assert not has(home, IssueKind.LASTING_COMMAND)
+
+
+# --- a second update entity ------------------------------------------------------------------------------------------
+
+
+async def second_updater(home: Home) -> str:
+    """Let MQTT discovery show an update entity for the plug; return it."""
+    await fire_mqtt_discovery(home.hass, "update", discovered("fw") | {"payload_install": "install"})
+    entity_id = er.async_get(home.hass).async_get_entity_id("update", "mqtt", "plug-1-fw")
+    assert entity_id is not None
+    return entity_id
+
+
+@pytest.mark.parametrize("ours_first", [True, False])
+async def test_a_second_update_entity_is_asked_about_and_disabled(home: Home, fix: Fix, ours_first: bool) -> None:
+    if ours_first:
+        await home.find()
+    theirs = await second_updater(home)
+    ours = await home.find()
+    await until(lambda: has(home, IssueKind.OTHER_UPDATER))
+    issue = the_issue(home, IssueKind.OTHER_UPDATER)
+    assert [places(issue)[name] for name in ("integration", "count")] == ["MQTT", "1"]
+    menu = await fix.open(IssueKind.OTHER_UPDATER)
+    assert menu["menu_options"] == ["disable_others", "leave_both"]
+    assert (await fix.choose(menu, "disable_others"))["type"] == "create_entry"
+    registry = er.async_get(home.hass)
+    disabled = {name: entity.disabled_by for name in (theirs, ours) if (entity := registry.async_get(name))}
+    assert disabled == {theirs: er.RegistryEntryDisabler.USER, ours: None}
+    assert not has(home, IssueKind.OTHER_UPDATER)
+
+
+async def test_both_may_be_left_and_the_owner_is_not_asked_again(home: Home, fix: Fix) -> None:
+    await home.find()
+    await second_updater(home)
+    await until(lambda: has(home, IssueKind.OTHER_UPDATER))
+    left = await fix.choose(await fix.open(IssueKind.OTHER_UPDATER), "leave_both")
+    assert (left["type"], left["reason"]) == ("abort", "left_both")
+    assert the_issue(home, IssueKind.OTHER_UPDATER).dismissed_version is not None
+    await home.find("plug-2")
+    assert the_issue(home, IssueKind.OTHER_UPDATER).dismissed_version is not None
+
+
+async def test_it_is_over_when_the_other_entity_is_gone(home: Home) -> None:
+    await home.find()
+    theirs = await second_updater(home)
+    await until(lambda: has(home, IssueKind.OTHER_UPDATER))
+    er.async_get(home.hass).async_remove(theirs)
+    await until(lambda: not has(home, IssueKind.OTHER_UPDATER))
+
+
+@pytest.mark.parametrize(("installed", "verdict"), [("1.1.0", "already_installed"), ("1.1.5", "canceled")])
+async def test_what_the_other_one_installs_ends_the_approval(home: Home, installed: str, verdict: str) -> None:
+    await home.publish("1.1.0")
+    entity_id = await home.offered()
+    await home.call("update.install", entity_id=entity_id)
+    await home.announce("plug-1", retain=False, version=installed)
+    await until(lambda: home.state(entity_id).attributes["last_verdict"] == verdict)
+    assert home.state(entity_id).attributes["install_state"] != "approved"
+    assert home.commands("plug-1", "install") == []
+
+
+async def test_an_update_entity_of_another_device_is_no_business_of_ours(home: Home) -> None:
+    await second_updater(home)
+    await home.find("plug-2")
+    assert not has(home, IssueKind.OTHER_UPDATER)
 
 
 # --- a hub that is not there -----------------------------------------------------------------------------------------
