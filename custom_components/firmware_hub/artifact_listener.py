@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, override
+from typing import Any, Final, override
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler
 
 _CONNECTIONS: Final = 128
@@ -18,6 +20,18 @@ _CONNECTIONS_PER_PEER: Final = 16  # a router or a container's bridge may stand 
 _SEND_BUFFER: Final = 131_072  # bytes in the kernel; what it holds counts as sent, so it must not hold a whole image
 _PATIENCE: Final = 10  # seconds to send a request
 _LINGER: Final = 60  # seconds to take the end of an answer
+
+
+class _Quiet(logging.LoggerAdapter[logging.Logger]):
+    """Tells what a client got wrong only to whoever debugs: anybody in the network could fill the log with it."""
+
+    @override
+    def exception(self, msg: object, *args: object, exc_info: Any = True, **kwargs: Any) -> None:
+        tell = self.debug if isinstance(exc_info, HttpProcessingError) else self.error
+        tell(msg, *args, exc_info=exc_info, **kwargs)
+
+
+_LOGGER: Final = _Quiet(logging.getLogger(__name__))
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +50,7 @@ class Listener(web.Server):
 
     def __init__(self, answer: Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]) -> None:
         self._answer = answer
-        super().__init__(self._timed, access_log=None, keepalive_timeout=0, lingering_time=0)
+        super().__init__(self._timed, access_log=None, logger=_LOGGER, keepalive_timeout=0, lingering_time=0)
         self._server: asyncio.Server | None = None
         self._peers: Counter[str] = Counter()
         self._timers: dict[asyncio.BaseTransport, asyncio.TimerHandle] = {}

@@ -1,17 +1,19 @@
 """Clients that are slow, many, rude or gone."""
 
 import asyncio
+import logging
 import socket
 from pathlib import Path
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from custom_components.firmware_hub import artifact_listener, artifact_server
-from custom_components.firmware_hub.artifact_listener import Access
+from custom_components.firmware_hub.artifact_listener import Access, Listener
 from custom_components.firmware_hub.artifact_server import ArtifactServer
 
-from .conftest import LOCAL, Cached
+from .conftest import LOCAL, Cached, free_port
 
 LARGE = bytes(4_000_000)
 
@@ -120,6 +122,51 @@ async def test_what_is_not_http_is_answered_or_cut_and_others_go_on(
     assert b" 200 " not in await _end(reader)
     writer.close()
     assert await _until_served(client, url) == LARGE
+
+
+_MALFORMED = [
+    b"GET /f/\xff/x HTTP/1.1\r\nHost: hub\r\n\r\n",
+    b"GET /f/%ff/x HTTP/1.1\r\nHost: hub\r\n\r\n",
+    b"GET http://[ HTTP/1.1\r\nHost: hub\r\n\r\n",
+    b"GET * HTTP/1.1\r\nHost: hub\r\n\r\n",
+    b"GET /f/x HTTP/9.9\r\nHost: hub\r\n\r\n",
+    b"GET /f/x HTTP/1.1\r\nHost: hub\r\nContent-Length: -1\r\n\r\n",
+    b"GET /f/x HTTP/1.1\r\nHost: hub\r\nTransfer-Encoding: x\r\nContent-Length: 3\r\n\r\n",
+    b"GET /f/x HTTP/1.1\r\nHost: hub\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    b"GET /" + b"x" * 20_000 + b" HTTP/1.1\r\nHost: hub\r\n\r\n",
+    b"CONNECT hub:1 HTTP/1.1\r\nHost: hub\r\n\r\n",
+    b"\x16\x03\x01\r\n\r\n",
+]
+
+
+@pytest.mark.parametrize("request_", _MALFORMED, ids=lambda raw: ascii(raw[:24]))
+async def test_what_a_stranger_gets_wrong_does_not_fill_the_log(
+    url: str, caplog: pytest.LogCaptureFixture, request_: bytes
+) -> None:
+    caplog.clear()
+    reader, writer = await _connect(url)
+    writer.write(request_)
+    writer.write_eof()
+    assert b" 200 " not in await _end(reader)
+    writer.close()
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.INFO] == []
+
+
+async def test_what_this_server_gets_wrong_is_told(
+    caplog: pytest.LogCaptureFixture, client: aiohttp.ClientSession
+) -> None:
+    async def fail(_: web.BaseRequest) -> web.StreamResponse:
+        raise LookupError("ours")
+
+    port = free_port()
+    listener = await Listener.async_open(fail, LOCAL, port)
+    async with client.get(f"http://{LOCAL}:{port}/f/x") as answer:
+        assert answer.status == 500
+    await listener.async_close()
+    (record,) = [record for record in caplog.records if record.levelno >= logging.INFO]
+    assert record.name == artifact_listener.__name__
+    assert record.exc_info is not None
+    assert record.exc_info[0] is LookupError
 
 
 async def test_many_fetch_at_once(url: str, client: aiohttp.ClientSession) -> None:
