@@ -398,9 +398,9 @@ def test_a_device_that_left_and_speaks_elsewhere_lost_its_settings() -> None:
     assert script.verdict == (S.FAILED, Reason.SETTINGS_LOST)
 
 
-def test_a_device_that_is_renamed_during_its_install_lost_nothing() -> None:
-    script = Script().commanded()
-    script.report("1.2.0", addresses=("hall/",))
+def test_a_device_that_its_bridge_renames_during_its_install_lost_nothing() -> None:
+    script = Script().commanded(network="bridge")
+    script.report("1.2.0", addresses=("hall/",), network="bridge")
     assert script.state() is S.VERIFYING
 
 

@@ -62,6 +62,7 @@ def test_the_same_word_again_is_no_news() -> None:
 def test_a_device_that_moved_is_listened_to_there() -> None:
     script = Script()
     script.report()
+    script.online(online=False)
     effects = script.report(addresses=("hall/",))
     assert ListenTo(PLUG) in effects
     assert not of_kind(effects, Announce)
@@ -153,6 +154,7 @@ def test_no_family_takes_the_place_of_another_while_an_install_waits() -> None:
 def test_two_devices_at_one_address_are_told_and_nothing_is_sent_to_either() -> None:
     script = Script().ready()
     script.report(device_id=LAMP)
+    script.online(online=False, device_id=LAMP)
     effects = script.report(device_id=LAMP, addresses=(f"{PLUG}/",))
     told = {issue.subject: issue for issue in of_kind(effects, RaiseIssue)}
     assert sorted(told) == [PLUG, LAMP]

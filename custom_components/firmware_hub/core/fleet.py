@@ -60,6 +60,8 @@ class Fleet:
         self.by_dialect: Counter[str] = Counter()
         self._models: dict[str, Counter[str]] = {}
         self._claims: dict[tuple[str, str], set[DeviceId]] = {}
+        self.contested: dict[DeviceId, tuple[DeviceReported, datetime]] = {}
+        """Of whom somebody spoke elsewhere while they were there: the last such word, and when; see ``rivals``."""
         self._minute: tuple[datetime | None, int] = (None, 0)
         self._burst_until: datetime | None = None
         self._bridges_away: set[tuple[str, str]] = set()
@@ -216,14 +218,17 @@ class Fleet:
         """Remove a device; return those whose address is theirs alone again."""
         device = self.devices.pop(device_id)
         del self.presence[device_id]
+        self.contested.pop(device_id, None)
         since, count = self._minute
         self._minute = (since, max(0, count - 1))  # so that whoever takes its place is no flood
         self._index(device, None)
         return self._unclaim(device)
 
     def in_conflict(self, device: Device) -> bool:
-        """Whether the device shares an address with another."""
-        return any(len(self._claims.get((device.dialect, address), ())) > 1 for address in device.addresses)
+        """Whether the device shares an address with another, or its identity."""
+        return device.id in self.contested or any(
+            len(self._claims.get((device.dialect, address), ())) > 1 for address in device.addresses
+        )
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
@@ -262,6 +267,7 @@ class Fleet:
         if before is None:
             return _NOBODY, self._claim(device)
         was_shared = self.in_conflict(before)
+        self.contested.pop(before.id, None)
         resolved, conflicts = self._unclaim(before), self._claim(device)
         if was_shared and not conflicts:
             resolved |= {device.id}

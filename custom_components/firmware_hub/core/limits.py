@@ -37,6 +37,7 @@ MAX_DEVICES = 9_700  # Home Assistant allows 10,000 enabled entities per entry: 
 NEW_DEVICES_BURST = MAX_DEVICES  # retained announcements at a start arrive all at once
 NEW_DEVICES_PER_MINUTE = 20  # afterwards: a flood of invented devices is an attack
 FLOOD_OVER = timedelta(hours=1)  # so long without a refused device, the repair goes away by itself
+RIVAL_OVER = timedelta(days=1)  # so long not heard elsewhere, a device that speaks is not doubted any more
 START_GRACE = timedelta(minutes=5)  # while this lasts after (re)connecting, the burst limit counts
 MAX_LASTING_ORDERS = 1_000  # topics with an order that the broker keeps; a home has none
 MAX_LASTING_ISSUES = 20  # of them at once, as repairs

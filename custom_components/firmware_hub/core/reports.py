@@ -31,6 +31,7 @@ from .install import Booted, Health, Linked, Staged
 from .installer import Installer
 from .model import Device, DeviceFacts, DeviceId, Install, InstallState
 from .ports import Capabilities
+from .rivals import Rivals
 from .strangers import Strangers
 from .turn import Turn
 
@@ -55,6 +56,7 @@ class Reports:
         self._capabilities = capabilities
         self._wake_feeds = wake_feeds
         self._strangers = Strangers()
+        self._rivals = Rivals(fleet, installer, capabilities)
 
     def expect_burst(self, now: datetime) -> None:
         """Say that retained words arrive all at once, because the connection is new."""
@@ -69,10 +71,7 @@ class Reports:
 
     def reported(self, item: DeviceReported, turn: Turn) -> None:
         """Take in what a device says of itself."""
-        known = self._fleet.get(item.device_id)
-        if known is not None and known.dialect != item.dialect and not self._gives_way(known, item, turn):
-            return
-        if item.retained and self._installer.is_commanded(item.device_id):
+        if not self._is_believed(item, turn):
             return
         try:
             merge = self._fleet.merge(item, turn.now)
@@ -93,6 +92,23 @@ class Reports:
             self._installer.lending.seen(item.device_id, turn)
         if self._is_incomplete(merge.device) or (item.retained and merge.fit_changed and merge.before is not None):
             self._installer.asking.ask_spaced(item.device_id, turn)
+
+    def _is_believed(self, item: DeviceReported, turn: Turn) -> bool:
+        """Whether the device itself said this, and not somebody in its name."""
+        known = self._fleet.get(item.device_id)
+        if known is not None and known.dialect != item.dialect and not self._gives_way(known, item, turn):
+            return False
+        known = self._fleet.get(item.device_id)
+        if known is None:
+            return True
+        if item.retained and self._installer.is_commanded(known.id):
+            return False
+        if self._rivals.refuses(known, item, turn):
+            self.conflicts((known.id,), (), turn)
+            return False
+        if self._rivals.is_over(known, item, turn):
+            self.conflicts((), (known.id,), turn)
+        return True
 
     def _gives_way(self, known: Device, item: DeviceReported, turn: Turn) -> bool:
         """One thing seen by two families: the native one takes the place of the generic one, nobody else does.
@@ -135,7 +151,8 @@ class Reports:
         """Tell of devices that share an address, or do not any more."""
         for device_id in sorted(conflicts):
             device = self._fleet.devices[device_id]
-            values = {"device": device.name or device.id, "address": ", ".join(device.addresses)}
+            elsewhere = self._rivals.addresses(device_id)
+            values = {"device": device.name or device.id, "address": ", ".join((*device.addresses, *elsewhere))}
             turn.do(
                 RaiseIssue(IssueKind.TOPIC_CONFLICT, device_id, Severity.ERROR, False, Reason.TOPIC_CONFLICT, values)
             )
@@ -161,6 +178,13 @@ class Reports:
         """A cleared announcement is no proof that a device is gone: it is kept, shown off line, and may be removed."""
         if item.device_id in self._fleet.devices and self._fleet.link(item.device_id, online=False):
             turn.refresh((item.device_id,))
+            self._left(item.device_id, turn)
+
+    def _left(self, device_id: DeviceId, turn: Turn) -> None:
+        """A device is gone from where it was known: if it was heard elsewhere since, that is where it is now."""
+        if (elsewhere := self._rivals.left(device_id, turn)) is not None:
+            self.reported(elsewhere, turn)
+            self._installer.asking.ask_spaced(device_id, turn, is_back=True)
 
     def network(self, item: NetworkReported, turn: Turn) -> None:
         """Tell each device of a network what its bridge said for all. Cost: the number of devices, per such a word."""
@@ -202,6 +226,7 @@ class Reports:
         if current is not None and not item.retained:
             self._installer.happen(current, Linked(item.online), turn)
         if not item.online:
+            self._left(item.device_id, turn)
             return
         self._installer.reschedule(item.device_id, turn)
         self._installer.lending.give_back(item.device_id, turn)
