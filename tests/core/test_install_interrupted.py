@@ -440,8 +440,11 @@ def test_a_lost_commit_and_a_restart_send_it_again_only_after_new_proof() -> Non
     script.report("1.2.0")
     effects = script.restart()
     assert not of_kind(effects, SendCommit)
-    effects = script.wait(limits.RESTART_GRACE)
-    assert len(of_kind(effects, SendCommit)) == 1
+    assert not of_kind(script.wait(limits.RESTART_GRACE), SendCommit)
+    script.report("1.2.0")
+    script.health(self_test="passed")
+    script.wait(SETTLE)
+    assert len(of_kind(script.report("1.2.0"), SendCommit)) == 1
 
 
 def test_borrowed_settings_are_given_back_after_a_restart() -> None:

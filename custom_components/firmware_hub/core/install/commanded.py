@@ -106,10 +106,12 @@ def staged(install: Install, item: Staged, context: Context, now: datetime) -> S
     if item.stage is Stage.ROLLED_BACK:
         return proving.said_rolled_back(install, item, context, now)
     if item.stage in _AFTER_RESTART:
-        return Step(replace(install, state=S.REBOOTING, restarted=True, went_away=True), ask)
+        # Its first sign that it restarted: what was tested before that was the old image.
+        healthy = install.healthy if install.restarted else None
+        return Step(replace(install, state=S.REBOOTING, restarted=True, went_away=True, healthy=healthy), ask)
     if item.stage in _ABOUT_TO_RESTART:
         # Not asked now: it would still answer from before its restart, and look like one that came back.
-        return Step(replace(install, state=S.REBOOTING, says_restart=True))
+        return Step(replace(install, state=S.REBOOTING, says_restart=True, healthy=None))
     return Step(install)
 
 
@@ -131,6 +133,7 @@ def stirred(install: Install, item: Staged, context: Context, now: datetime) -> 
         not_before=None,
         old_seen=False,
         asked_last=False,
+        healthy=None,
         deadline=now + context.command_time,
     )
     return staged(going_on, item, context, now)
@@ -141,13 +144,14 @@ def linked(install: Install, item: Linked, _context: Context, _now: datetime) ->
     if item.online:
         return Step(install, (QueryDevice(install.device_id),))
     restarted = install.restarted or install.says_restart
-    # What it said that it runs, it said before it left.
-    return Step(replace(install, state=S.REBOOTING, went_away=True, restarted=restarted, old_seen=False))
+    # What it said that it runs, and its self-test, are from before it left.
+    left = replace(install, state=S.REBOOTING, went_away=True, restarted=restarted, old_seen=False, healthy=None)
+    return Step(left)
 
 
 def booted(install: Install, _item: Booted, _context: Context, _now: datetime) -> Step:
     """Take in that the device restarted, and ask what it runs."""
-    return Step(replace(install, went_away=True, restarted=True), (QueryDevice(install.device_id),))
+    return Step(replace(install, went_away=True, restarted=True, healthy=None), (QueryDevice(install.device_id),))
 
 
 def seen(install: Install, item: Sighted, context: Context, now: datetime) -> Step:
@@ -156,7 +160,7 @@ def seen(install: Install, item: Sighted, context: Context, now: datetime) -> St
         case Sighting.NEW:
             return proving.returned(install, context, now)
         case Sighting.HELPER:
-            return Step(replace(install, state=S.INSTALLING, reacted=True, helper_seen=True))
+            return Step(replace(install, state=S.INSTALLING, reacted=True, helper_seen=True, healthy=None))
         case Sighting.OLD:
             return _seen_old(install, item, context, now)
         case _:
@@ -188,8 +192,11 @@ def _not_begun(install: Install, context: Context, now: datetime) -> Step:
 
 
 def health_early(install: Install, item: Health, _context: Context, _now: datetime) -> Step:
-    """Keep a self-test that arrives before the version does: the order of the two messages is not promised."""
-    if not install.went_away:
+    """Keep a self-test that arrives before the version does: the order of the two messages is not promised.
+
+    One that was passed counts only from a device that restarted; one that was only away may have come back as it was.
+    """
+    if not (install.restarted if item.passed else install.went_away):
         return Step(install)
     return Step(replace(install, healthy=item.passed))
 
@@ -234,7 +241,7 @@ def resumed(install: Install, item: Resumed, _context: Context, now: datetime) -
     """Find out what became of the device, and give it time to answer: what it said while nobody listened is lost."""
     grace = now + limits.RESTART_GRACE
     deadline = grace if install.deadline is None else max(install.deadline, grace)
-    waiting = replace(install, asked_last=False, deadline=deadline)
+    waiting = replace(install, asked_last=False, healthy=None, deadline=deadline)
     if item.restarted and not install.offer.vendor_chooses:
         return Step(waiting, (ServeAgain(install.id, install.device_id),))
     return Step(waiting, (QueryDevice(install.device_id),))

@@ -76,6 +76,7 @@ def in_helper(install: Install, context: Context, now: datetime) -> Step:
         helper_seen=True,
         old_seen=False,
         asked_last=False,
+        healthy=None,
         ended_at=None,
         deadline=now + context.command_time,
     )
@@ -104,6 +105,9 @@ def staged_while_verifying(install: Install, item: Staged, context: Context, now
         return end(install, S.SUCCEEDED, None, now)
     if item.stage is Stage.ROLLED_BACK:
         return said_rolled_back(install, item, context, now)
+    if item.stage is Stage.REBOOTING:
+        # What it is after that has been tested by nobody yet.
+        return Step(replace(install, healthy=None, commits_sent=0))
     if item.stage in {Stage.FAILED, Stage.REJECTED}:
         return _unhealthy(replace(install, failure_detail=item.detail), context, now)
     return Step(install)
@@ -154,9 +158,16 @@ def _ask_again(install: Install, now: datetime) -> Step:
     return Step(asked, (QueryDevice(install.device_id),))
 
 
-def resumed_while_verifying(install: Install, item: Resumed, _context: Context, now: datetime) -> Step:
-    """Give the device its whole time again: what it said while nobody listened is not known."""
-    waiting = replace(install, deadline=now + limits.RESTART_GRACE, verify_until=now + limits.VERIFY_DEADLINE)
+def resumed_while_verifying(install: Install, item: Resumed, context: Context, now: datetime) -> Step:
+    """Begin its proof anew: it may have restarted while nobody listened. Whoever cannot be asked is where it was."""
+    waiting = replace(
+        install,
+        healthy=None,
+        commits_sent=0,
+        returned_at=None if context.capabilities.answers else install.returned_at,
+        deadline=now + limits.RESTART_GRACE,
+        verify_until=now + limits.VERIFY_DEADLINE,
+    )
     return Step(waiting, () if item.restarted else (QueryDevice(install.device_id),))
 
 

@@ -72,7 +72,7 @@ def seen(install: Install, item: Sighted, context: Context, now: datetime) -> St
     """Take in what the device runs before anything was sent, or between two attempts."""
     match item.sighting:
         case Sighting.NEW if install.attempt_id:
-            return proving.returned(install, context, now)
+            return proving.returned(replace(install, healthy=None), context, now)
         case Sighting.NEW:
             return end(install, S.ALREADY_INSTALLED, Reason.CHANGED_BY_OTHERS, now)
         case Sighting.WRONG_IDENTITY:
