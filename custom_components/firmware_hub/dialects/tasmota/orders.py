@@ -14,8 +14,8 @@ import re
 from ..base import Message
 
 _PREFIX = "cmnd"
-# The two usual patterns, with the device's topic in one level or in two.
-FILTERS = (f"{_PREFIX}/+/+", f"{_PREFIX}/+/+/+", f"+/{_PREFIX}/+", f"+/+/{_PREFIX}/+")
+# The two usual patterns, with the device's topic in one level.
+FILTERS = (f"{_PREFIX}/+/+", f"+/{_PREFIX}/+")
 _DIRECT = {"upgrade": "Upgrade", "upload": "Upload", "otaurl": "OtaUrl"}
 _LISTS = ("backlog", "backlog0", "backlog1", "backlog2", "backlog3")
 _IN_A_LIST = re.compile(r"(?:^|;)\s*(upgrade|upload|otaurl)\b", re.IGNORECASE)
