@@ -29,7 +29,7 @@ from .core.signing import VerifiedBytes
 from .download import Downloader, RunBlocking
 from .sources.base import FeedRequest
 from .sources.tuf_repository import SPEC
-from .tuf_targets import find_targets
+from .tuf_targets import check_patterns, find_targets
 
 _DEADLINE: Final = 240.0  # seconds for one refresh with all that it fetches
 _CONFIG: Final = UpdaterConfig(max_root_rotations=64, targets_max_length=limits.MAX_MANIFEST_BYTES)
@@ -49,8 +49,7 @@ class TufClient:
         """Fetch and verify what is new. Raises BadInput, Refused, OutsideFailed."""
         loop = asyncio.get_running_loop()
         async with self._locks.setdefault(feed.id, asyncio.Lock()):
-            until = time.monotonic() + _DEADLINE
-            return await self._blocking(self._run, feed, _Remote(self._downloader, loop, feed.url, until))
+            return await self._blocking(self._run, feed, _Remote(self._downloader, loop, feed.url))
 
     async def async_reload(self, feed: Feed) -> VerifiedBytes:
         """Verify again what was last fetched, without a network. Raises BadInput, Refused, OutsideFailed."""
@@ -72,7 +71,7 @@ class TufClient:
             try:
                 updater = Updater(str(place), feed.url, fetcher=fetcher, config=_CONFIG, bootstrap=feed.root.encode())
                 updater.refresh()
-                return _verified(find_targets(updater, place, feed), _root(place))
+                return _verified(find_targets(updater, place, feed, fetcher.until), _root(place))
             except (exceptions.RepositoryError, exceptions.DownloadError) as error:
                 raise _named(error, fetcher, place, before) from error
         except OSError as error:
@@ -85,18 +84,22 @@ class _Fetcher(FetcherInterface):
     def __init__(self) -> None:
         self.role = Root.type
         self.body = b""
+        self.until = time.monotonic() + _DEADLINE
         self._bound = limits.MAX_MANIFEST_BYTES
 
     @override
     def download_bytes(self, url: str, max_length: int) -> bytes:
         name = unquote(urlsplit(url).path.rpartition("/")[2]).removesuffix(".json")
         number, dot, rest = name.partition(".")
-        self.role, self._bound = (rest if dot and number.isdecimal() else name), max_length
+        self.role = rest if dot and number.isdecimal() else name
+        # The length that the snapshot states is the vendor's own wish.
+        self._bound = min(max_length, limits.MAX_MANIFEST_BYTES)
         return super().download_bytes(url, max_length)
 
     @override
     def _fetch(self, url: str) -> Iterator[bytes]:
         self.body = self._bring(url)
+        check_patterns(self.body)
         return iter((self.body,))
 
     @abstractmethod
@@ -107,12 +110,11 @@ class _Fetcher(FetcherInterface):
 class _Remote(_Fetcher):
     """Fetches as every feed is fetched, from a worker thread through the event loop."""
 
-    def __init__(self, downloader: Downloader, loop: asyncio.AbstractEventLoop, feed_url: str, until: float) -> None:
+    def __init__(self, downloader: Downloader, loop: asyncio.AbstractEventLoop, feed_url: str) -> None:
         super().__init__()
         self._downloader = downloader
         self._loop = loop
         self._feed_url = feed_url
-        self._until = until
 
     @override
     def _bring(self, url: str) -> bytes:
@@ -120,7 +122,7 @@ class _Remote(_Fetcher):
         fetching = self._downloader.async_fetch(request, feed_url=self._feed_url)
         future = asyncio.run_coroutine_threadsafe(fetching, self._loop)
         try:
-            return future.result(max(self._until - time.monotonic(), 0)).body
+            return future.result(max(self.until - time.monotonic(), 0)).body
         except TimeoutError as error:
             future.cancel()
             raise exceptions.SlowRetrievalError(url) from error
@@ -192,6 +194,8 @@ def _named(
 
 def _of_download(error: exceptions.DownloadError, role: str) -> HubError:
     cause = error.__cause__
+    if isinstance(cause, BadInput):
+        return BadInput(cause.reason, cause.detail, path=role)
     if isinstance(cause, OutsideFailed):
         # A body without an end is an attack, and no outage.
         return BadInput(Reason.TOO_LARGE, cause.detail, path=role) if cause.reason is Reason.TOO_LARGE else cause

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta, timezone, tzinfo
@@ -16,6 +17,7 @@ from aiohttp import web
 from tuf.api.metadata import Key
 from tuf.ngclient._internal import trusted_metadata_set
 
+from custom_components.firmware_hub import tuf_client
 from custom_components.firmware_hub.core.errors import BadInput, HubError, OutsideFailed, Reason, Refused
 
 from .conftest import PLUG, Home, serving
@@ -328,6 +330,25 @@ async def test_metadata_without_an_end_is_cut_off(home: Home, repository: Reposi
     assert sent < 20_000_000
 
 
+async def test_a_length_that_the_vendor_states_is_no_longer_than_ours(home: Home, repository: Repository) -> None:
+    sent = 0
+
+    async def endless(request: web.Request) -> web.StreamResponse:
+        nonlocal sent
+        response = web.StreamResponse()
+        await response.prepare(request)
+        while sent < 100_000_000:
+            await response.write(b" " * 65_536)
+            sent += 65_536
+        return response
+
+    repository.snapshot.meta["targets.json"].length = 10**12
+    repository.publish_snapshot()
+    repository.files["1.targets.json"] = endless
+    assert await refusal(home, repository) == (BadInput, Reason.TOO_LARGE, "targets")
+    assert sent < 20_000_000
+
+
 async def test_metadata_that_trickles_is_given_up(
     home: Home, repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -364,6 +385,44 @@ async def test_roles_without_an_end_are_refused(
         repository.delegate(f"maker-{number}", [f"maker-{number}/*/*"])
     repository.publish()
     assert (await refusal(home, repository))[:2] == (BadInput, Reason.TOO_LARGE)
+
+
+async def test_patterns_without_an_end_are_refused(
+    home: Home, repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("custom_components.firmware_hub.tuf_targets._MAX_PATTERNS", 3)
+    repository.delegate("maker", [f"maker/{number}/*" for number in range(4)])
+    repository.publish()
+    assert await refusal(home, repository) == (BadInput, Reason.TOO_LARGE, "targets")
+
+
+async def test_patterns_of_all_roles_together_are_bounded(
+    home: Home, repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("custom_components.firmware_hub.tuf_targets._MAX_PATTERNS", 3)
+    repository.delegate("maker", ["maker/*", "maker/*/*"])
+    repository.delegate("lamps", ["maker/lamp*", "maker/lamp/*"], parent="maker")
+    repository.publish()
+    assert await refusal(home, repository) == (BadInput, Reason.TOO_LARGE, "maker")
+
+
+async def test_a_pattern_of_any_length_is_refused_before_anything_is_matched_with_it(
+    home: Home, repository: Repository
+) -> None:
+    repository.delegate("maker", ["maker/*"])
+    repository.delegate("lamps", ["maker/" + "[" * 20_000], parent="maker")
+    repository.publish()
+    assert await refusal(home, repository) == (BadInput, Reason.TOO_LARGE, "maker")
+
+
+async def test_a_walk_without_an_end_is_given_up(
+    home: Home, repository: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repository.delegate("maker", ["maker/*"])
+    repository.publish()
+    late = SimpleNamespace(monotonic=lambda: time.monotonic() + tuf_client._DEADLINE)
+    monkeypatch.setattr("custom_components.firmware_hub.tuf_targets.time", late)
+    assert (await refusal(home, repository))[:2] == (OutsideFailed, Reason.FETCH_TIMEOUT)
 
 
 async def test_targets_without_an_end_are_refused(
