@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
 from socket import SOCK_STREAM
 from typing import Final
 
@@ -32,6 +32,9 @@ _MAX_ETAG: Final = 256  # characters
 _READ_BUFFER: Final = 262_144  # bytes
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _HTML_STARTS: Final = (b"<!doctype html", b"<html", b"<head")
+
+# IPv6 addresses that stand for an IPv4 address: mapped, compatible (RFC 4291, 2.5.5) and translated (RFC 6052, 2.1).
+_HOLDS_IPV4: Final = tuple(map(IPv6Network, ("::ffff:0:0/96", "::/96", "64:ff9b::/96")))
 
 type _Address = IPv4Address | IPv6Address
 
@@ -80,8 +83,9 @@ class _Trail:
 
 def is_local(address: _Address) -> bool:
     """Return whether an address lies in this network: anything that the internet does not route."""
-    mapped = getattr(address, "ipv4_mapped", None)
-    return not (mapped or address).is_global
+    if any(address in network for network in _HOLDS_IPV4):
+        address = IPv4Address(int(address) & 0xFFFFFFFF)
+    return not address.is_global or address.is_multicast
 
 
 @dataclass(frozen=True, slots=True)
