@@ -185,7 +185,6 @@ def test_one_version_with_two_contents_in_one_manifest_is_a_changed_digest() -> 
         {"variant": "eu"},
         {"hardware": ("rev2",)},
         {"model": ("PLUG-S2",)},
-        {"model": ("PLUG-S1", "PLUG-S2")},
         {"manufacturer": "Bcme"},
     ],
 )
@@ -204,6 +203,47 @@ def test_another_match_has_its_own_bytes(other: dict[str, Any]) -> None:
 def test_the_same_match_is_known_again_however_it_is_written(same: dict[str, Any]) -> None:
     first = release("1.2.0", "x", model=("PLUG-S1", "PLUG-S2"))
     assert refusal(manifest(first, release("1.2.0", "y", **same)))[0] is Reason.DIGEST_CHANGED
+
+
+REVISIONS = {"model": ("PLUG-S1", "X"), "hardware": ("rev1", "rev2")}
+
+
+@pytest.mark.parametrize(
+    "wider",
+    [
+        REVISIONS,
+        REVISIONS | {"model": ("X", "plug-s1")},
+        REVISIONS | {"hardware": ("REV1",)},
+        REVISIONS | {"hardware": ("*",)},
+    ],
+)
+@pytest.mark.parametrize("content", ["other bytes", ""])
+def test_one_more_device_in_a_match_does_not_make_a_version_new(wider: dict[str, Any], content: str) -> None:
+    ledger = after(manifest(release("1.2.0", "x", hardware=("rev1",))))
+    changed = release("1.2.0", content, **wider)
+    assert refusal(manifest(changed, sequence=43), ledger) == (Reason.DIGEST_CHANGED, "releases[0].artifacts")
+    assert refusal(manifest(release("1.2.0", "x", hardware=("rev1",)), changed))[0] is Reason.DIGEST_CHANGED
+
+
+def test_what_is_for_all_hardware_is_for_each() -> None:
+    ledger = after(manifest(release("1.2.0", "x", hardware=("*",))))
+    statement = manifest(release("1.2.0", "y", hardware=("rev9",)), sequence=43)
+    assert refusal(statement, ledger)[0] is Reason.DIGEST_CHANGED
+    same = manifest(release("1.2.0", "x", hardware=("rev9",)), sequence=43)
+    assert len(after(manifest(release("1.2.0", "x", hardware=("*",))), same).digests) == 2
+
+
+def test_one_more_model_does_not_make_a_counter_new() -> None:
+    ledger = after(manifest(release("1.2.0", counter=17)))
+    wider = release("1.3.0", counter=16, model=("PLUG-S1", "X"))
+    assert refusal(manifest(wider, sequence=43), ledger)[0] is Reason.ROLLBACK_DETECTED
+
+
+@pytest.mark.parametrize("content", ["x", ""])
+def test_a_statement_about_too_many_devices_is_too_large(monkeypatch: pytest.MonkeyPatch, content: str) -> None:
+    monkeypatch.setattr(limits, "MAX_LEDGER_LINES", 5)
+    wide = {"model": ("a", "b", "c"), "hardware": ("1", "2"), "counter": 1}
+    assert refusal(manifest(release("1.2.0", content, **wide))) == (Reason.TOO_LARGE, "releases")
 
 
 def zigbee(content: str, **match: Any) -> Release:

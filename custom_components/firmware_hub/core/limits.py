@@ -28,6 +28,7 @@ MAX_RSA_BITS = 8_192  # the work of a check grows with the square
 MAX_MODELS = 100  # models, or hardware revisions, of one release
 MAX_FILE_NAME = 100  # characters of an artifact's name, which stands in the address that a device fetches
 MAX_INSTALL_MINUTES = 1_440
+MAX_LEDGER_LINES = 20_000  # models and revisions, times their versions, that one manifest may speak of
 MAX_LEDGER_TAIL = 2_000  # releases and models that a feed's ledger remembers beyond those of its present manifest
 MAX_SKIPPED_NOTES = 20  # releases whose notes one offer carries, within MAX_NOTES characters together
 MAX_LIST = 1_000  # entries of any other foreign list

@@ -11,7 +11,8 @@ refusal suspects:
    server may be holding back what came after it. An expired statement is never accepted, not even the newest one.
    Rollback and equivocation are judged first, because an old statement played again is usually expired as well, and the
    owner should read what really happened.
-5. A version of a match has one digest: ``DIGEST_CHANGED``, within one manifest as well as over time.
+5. A version has one digest for each single device that it fits (maker, model, hardware, variant or image type):
+   ``DIGEST_CHANGED``, within one manifest as well as over time. "All hardware" is each of them.
 6. A higher version never has a lower counter: ``ROLLBACK_DETECTED``, an old image under a new name.
 
 Feeds without sequence numbers and dates (trust level ``digest``) are held to 5 and 6 only. Nothing is judged while the
@@ -28,18 +29,21 @@ from __future__ import annotations
 import hashlib
 import itertools
 import operator
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 
 from . import limits
 from .effects import LedgerRow
 from .errors import Reason, Refused
+from .matching import ANY_HARDWARE
 from .model import Feed, Manifest, Release, Trust, VersionScheme
 from .ports import ManifestReader
 from .signing import accept, verify
 from .version import Order, compare
 
-_KEY_DIGITS = 32
+_KEY_DIGITS = 24
+_HARDWARE = "/"
+_ANY = "any"
 
 
 def read_manifest(raw: bytes, feed: Feed, reader: ManifestReader) -> Manifest:
@@ -94,17 +98,33 @@ def _check_times(manifest: Manifest, ledger: LedgerRow, now: datetime) -> None:
 
 def _digests(manifest: Manifest, known: Mapping[str, str]) -> Mapping[str, str]:
     named: dict[str, str] = {}
+    everything: dict[str, dict[str, None]] = {}
+    for key, digest in known.items():
+        everything.setdefault(key.partition(_HARDWARE)[0], {})[digest] = None
     for number, release in enumerate(manifest.releases):
-        key = _key(release, release.version)
         digest = _complete_digest(release)
-        before = named.get(key, known.get(key, digest))
-        if digest != before:
-            raise Refused(
-                Reason.DIGEST_CHANGED, f"another content under {release.version}", path=f"releases[{number}].artifacts"
-            )
-        if digest:
-            named[key] = digest
+        for key in _keys(release, release.version):
+            model, _, hardware = key.partition(_HARDWARE)
+            said = everything.setdefault(model, {})
+            same = (key, f"{model}{_HARDWARE}{_ANY}")
+            before = said if hardware == _ANY else [named.get(name, known.get(name, digest)) for name in same]
+            if any(other != digest for other in before):
+                raise Refused(
+                    Reason.DIGEST_CHANGED,
+                    f"another content under {release.version}",
+                    path=f"releases[{number}].artifacts",
+                )
+            if digest:
+                named[key] = digest
+                said[digest] = None
+        _bound(named)
     return _with_tail(named, known)
+
+
+def _bound(named: Mapping[str, object]) -> None:
+    """Stop before a short document becomes a long ledger: a release may name many models, each with many revisions."""
+    if len(named) > limits.MAX_LEDGER_LINES:
+        raise Refused(Reason.TOO_LARGE, f"more than {limits.MAX_LEDGER_LINES} models and versions", path="releases")
 
 
 def _counters(manifest: Manifest, known: Mapping[str, int]) -> Mapping[str, int]:
@@ -112,8 +132,9 @@ def _counters(manifest: Manifest, known: Mapping[str, int]) -> Mapping[str, int]
     seen = {line.partition(" ")[0]: (counter, line.partition(" ")[2]) for line, counter in known.items()}
     by_match: dict[str, list[Release]] = {}
     for release in manifest.releases:
-        if release.counter is not None:
-            by_match.setdefault(_key(release), []).append(release)
+        for key in _keys(release) if release.counter is not None else ():
+            by_match.setdefault(key, []).append(release)
+        _bound(by_match)
     named: dict[str, tuple[int, str]] = {}
     for key, releases in by_match.items():
         counted = [(release.counter or 0, release.version) for release in releases]
@@ -142,14 +163,22 @@ def _complete_digest(release: Release) -> str:
     return release.digest if all(artifact.pin for artifact in release.artifacts) else ""
 
 
-def _key(release: Release, version: str = "") -> str:
-    """Name a match, or a version of it, in few characters; what only bounds the running version does not count."""
+def _keys(release: Release, version: str = "") -> Iterator[str]:
+    """Name each single device that a match fits, or a version of it, in few characters: model first, then hardware.
+
+    What only bounds the running version does not count, and neither does what else the release is for: one more model
+    in a match would otherwise make all of it new.
+    """
     match = release.match
-    models, hardware = (sorted(text.casefold() for text in texts) for texts in (match.model, match.hardware))
-    words = [match.manufacturer.casefold(), "", *models, "", *hardware, "", match.variant.casefold(), "", version]
-    if match.image_type:
-        words += ["", match.image_type, match.min_hardware, match.max_hardware]
-    return hashlib.sha256("\x00".join(words).encode()).hexdigest()[:_KEY_DIGITS]
+    image = ("", match.image_type, match.min_hardware, match.max_hardware) if match.image_type else ()
+    for model in match.model or ("",):
+        about = _short("\x00".join((match.manufacturer, model, match.variant, *image)).casefold() + f"\x00{version}")
+        for hardware in match.hardware or ("",):
+            yield f"{about}{_HARDWARE}{_ANY if hardware == ANY_HARDWARE else _short(hardware.casefold())}"
+
+
+def _short(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:_KEY_DIGITS]
 
 
 def _with_tail[Line](named: dict[str, Line], known: Mapping[str, Line]) -> dict[str, Line]:
