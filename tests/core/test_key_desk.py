@@ -276,3 +276,25 @@ def test_a_pin_that_is_no_key_breaks_nothing() -> None:
     home = Home(NOON, feeds=[feed(keys=("nonsense",))])
     assert trusted(home) == ("nonsense",)
     assert about_keys(state(home, by="whoever")) == []
+
+
+# --- a key that was stolen --------------------------------------------------------------------------------------------
+
+
+def test_a_thief_who_counted_to_the_end_locks_nobody_out(home: Home) -> None:
+    state(home, sequence=2**63 - 1, digest="thief")
+    effects = home.tell(FeedsChanged((feed(keys=(NEXT,)),)))
+    assert audited(effects) == ["sequence_forgotten"]
+    state(home, by=NEXT_NAME, sequence=43, digest="vendor")
+    assert home.hub.feeds.ledger["acme"].sequence == 43
+    assert restarted(home).hub.feeds.ledger["acme"].sequence == 43
+
+
+def test_one_more_key_forgets_nothing(home: Home) -> None:
+    state(home, sequence=44)
+    assert audited(home.tell(FeedsChanged((feed(keys=(OLD, NEXT)),)))) == []
+    assert home.hub.feeds.ledger["acme"].sequence == 44
+
+
+def test_a_new_key_before_anything_was_read_forgets_nothing(home: Home) -> None:
+    assert audited(home.tell(FeedsChanged((feed(keys=(NEXT,)),)))) == []

@@ -50,6 +50,9 @@ class FeedDesk:
 
     def changed(self, item: FeedsChanged, turn: Turn) -> None:
         """Take over all feeds. Cost: the number of devices, when a person changes a feed and at a start."""
+        for row in self._feeds.unpin(item.feeds):
+            turn.save_ledger(row)
+            turn.audit("sequence_forgotten", row.feed_id)
         fresh, gone = self._feeds.set(item.feeds)
         for feed_id in gone:
             for kind in ("feed", "expires"):

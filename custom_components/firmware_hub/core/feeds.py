@@ -99,6 +99,22 @@ class Feeds:
         self._models_of = models_of
         self._templates: list[Feed] = []
 
+    def unpin(self, feeds: Iterable[Feed]) -> list[LedgerRow]:
+        """Forget how far a feed counted under a key that its owner does not trust any more; return what changed.
+
+        Whoever had the key could have counted to the end, and the vendor could never follow. Which content a version
+        has is not forgotten.
+        """
+        rows = []
+        for feed in feeds:
+            state, row = self.states.get(feed.id), self.ledger.get(feed.id)
+            if state is None or row is None or state.feed.keys == feed.keys:
+                continue
+            if not (state.feed.keys and set(state.feed.keys) <= set(feed.keys)):
+                self.ledger[feed.id] = replace(row, sequence=None, sequence_digest="", counters={})
+                rows.append(self.ledger[feed.id])
+        return rows
+
     def set(self, feeds: Iterable[Feed]) -> tuple[list[str], list[str]]:
         """Take over all feeds as they are from now on; return the ids to fetch now and those that are gone.
 
