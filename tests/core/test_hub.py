@@ -279,6 +279,18 @@ class TestTheClock:
         home.wait(limits.CLOCK_SETTLE + MINUTE)
         assert home.install().state is InstallState.DOWNLOADING
 
+    @pytest.mark.parametrize("tick", [True, False])
+    def test_a_jump_is_found_out_by_whatever_comes_first_after_it(self, home: Home, tick: bool) -> None:
+        home.report()
+        home.publish()
+        home.approve()
+        home.wait(2 * MINUTE)
+        home.now += NIGHT - NOON
+        effects = home.tell(WokenUp() if tick else HealthReported(PLUG, rssi_dbm=-60))
+        assert IssueKind.CLOCK_UNTRUSTED in {issue.kind for issue in of_kind(effects, RaiseIssue)}
+        assert not of_kind(effects, FetchArtifacts)
+        assert home.view().reason is Reason.CLOCK_UNTRUSTED
+
     def test_the_time_after_an_ended_attempt_moves_with_the_clock(self, night: Home) -> None:
         night.commanded()
         night.fail()

@@ -6,6 +6,7 @@ from datetime import time
 
 import pytest
 
+from custom_components.firmware_hub.core import limits
 from custom_components.firmware_hub.core.errors import Reason
 from custom_components.firmware_hub.core.inputs import FeedsChanged, HealthReported, LinkChanged, SettingsChanged
 from custom_components.firmware_hub.core.model import InstallState
@@ -217,6 +218,7 @@ class TestThePlan:
         night.succeed()
         night.wait(11 * MINUTE)
         night.now = NOON + DAY
+        night.wait(limits.CLOCK_SETTLE + 2 * MINUTE)
         for name in (LAMP, FAN):
             night.report(name)
         night.approve(LAMP, FAN)

@@ -176,6 +176,8 @@ class Hub:
             return
         if turn.now < before:
             self.fleet.set_back(turn.now)
+        # Before anything else is done by it, whatever input was the first one after the jump.
+        self._judge_clock(turn)
         self.installer.time_jumped(turn.now - before, turn)
         self._set_window_alarms(turn)
 
@@ -215,10 +217,13 @@ class Hub:
 
     def _woken(self, _item: i.WokenUp, turn: Turn) -> None:
         turn.woken = True
-        self._clock = clocks.tick(self._clock, turn.now)
-        self._tell_clock(turn)
+        self._judge_clock(turn)
         self._feed_desk.look_after(turn)
         self.installer.plan_due = True
+
+    def _judge_clock(self, turn: Turn) -> None:
+        self._clock = clocks.tick(self._clock, turn.now)
+        self._tell_clock(turn)
 
     def _tell_clock(self, turn: Turn) -> None:
         trusted = self._clock.doubt is clocks.Doubt.NONE
