@@ -48,8 +48,8 @@ class Gatekeeper:
         return gate.device_says(asked, now) or gate.window_says(asked, self.window, now)
 
     def may_command(self, install: Install, now: datetime) -> gate.No | None:
-        """Say why the command may not be sent now; ``None`` if it may."""
-        reason = gate.hub_says(self.state)
+        """Say why the command may not be sent now; ``None`` if it may. Others of its kind are looked at to the end."""
+        reason = gate.hub_says(self.state) or self._rollout.blocked(install)
         if reason is not None:
             return gate.No(reason)
         return self.may_start(install, now) or gate.vendor_says(self._asked(install), now)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from . import gate, limits, reminders
 from .agenda import Agenda
@@ -38,7 +38,7 @@ from .install import (
 from .lending import Lending
 from .model import OFFERED, Device, DeviceId, Install, InstallState, Offer
 from .ports import Capabilities
-from .rollout import Rollout, Stop
+from .rollout import OF_THE_RELEASE, Rollout, Stop
 from .settings import Settings
 from .sighting import sight
 from .turn import Turn
@@ -46,6 +46,7 @@ from .verdicts import Verdicts, event_values
 
 _ENDS_BY_WORD = frozenset({Reason.DEVICE_SILENT, Reason.DEVICE_ASLEEP, Reason.DEVICE_OFFLINE, Reason.NO_SETTINGS_KNOWN})
 _OUTLIVE_A_VERDICT = ("command_deadline", "settle_until")
+_ONLY_ITS_TURN = gate.OF_THE_HUB | OF_THE_RELEASE | {None}
 _OF_THE_WINDOW = frozenset({Reason.WAITS_FOR_WINDOW, Reason.DOES_NOT_FIT_WINDOW})
 
 
@@ -84,6 +85,8 @@ class Installer:
         """Take over stored installs. No command is sent: what was written down counts as sent (invariant 6)."""
         for install in installs:
             if install.device_id not in self._fleet.devices:
+                if install.state.is_end and _may_be_at_work(install, turn.now):
+                    self.last[install.device_id] = install
                 continue
             if not install.state.is_end:
                 self._keep(install)
@@ -178,7 +181,7 @@ class Installer:
         if (current := self.current.get(device_id)) is not None:
             self.cancel(current, InstallState.REMOVED, Reason.DEVICE_REMOVED, turn)
         last = self.last.get(device_id)
-        if last is not None and (last.command_deadline is None or last.command_deadline <= turn.now):
+        if last is not None and not _may_be_at_work(last, turn.now):
             del self.last[device_id]
         self.rollout.forget(device_id)
         self.plan_due = True
@@ -370,7 +373,7 @@ class Installer:
         self._agenda.set("parked", install.device_id, install.not_before)
         self._urgent.pop(install.device_id, None)
         self.rollout.drop(install.id)
-        if install.not_before is not None or not (install.reason is None or install.reason in gate.OF_THE_HUB):
+        if install.not_before is not None or install.reason not in _ONLY_ITS_TURN:
             return
         if self.keeper.is_window_free(install):
             self._urgent[install.device_id] = None
@@ -390,6 +393,10 @@ class Installer:
         turn.refresh((install.device_id,))
         if save:
             turn.save_install(install)
+
+
+def _may_be_at_work(install: Install, now: datetime) -> bool:
+    return install.command_deadline is not None and install.command_deadline > now
 
 
 def _differs(before: Install, after: Install) -> bool:

@@ -42,6 +42,8 @@ _UNRECOVERED = frozenset(
         Reason.UNHEALTHY,
     }
 )
+OF_THE_RELEASE = frozenset({Reason.MODEL_STOPPED, Reason.WAITS_FOR_PILOT, Reason.PILOT_SETTLING})
+"""Why an install does not go on because of others of its release or model."""
 _FAILED = frozenset({InstallState.FAILED, InstallState.REJECTED, InstallState.ROLLED_BACK}) | _DARK
 
 
