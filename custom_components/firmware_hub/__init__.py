@@ -59,6 +59,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: FirmwareHubConfigEntry) 
     server.set_port(serving_address(entry)[1], entry.entry_id)
     coordinator = FirmwareHubCoordinator(hass, entry, Outside(store, transport, _downloader(hass), server))
     entry.runtime_data = coordinator
+    entry.async_on_unload(coordinator.async_stop)
     await coordinator.async_restore(
         await store.async_load(),
         i.SettingsChanged(settings_from_entry(hass, entry)),
@@ -85,6 +86,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: FirmwareHubConfigEntry) 
         await _async_settings_changed(hass, entry)
 
     async def last_write(_event: Event) -> None:
+        await coordinator.async_stop()
         await store.async_close()
 
     entry.async_on_unload(hass.bus.async_listen(EVENT_CORE_CONFIG_UPDATE, zone_changed))

@@ -16,7 +16,7 @@ from homeassistant.helpers.event import async_track_point_in_utc_time
 from homeassistant.util import dt as dt_util
 
 from .core import effects as e, inputs as i, limits
-from .core.errors import Refused
+from .core.errors import OutsideFailed, Reason, Refused
 from .core.hub import Hub
 from .core.model import DeviceId
 from .core.records import Snapshot
@@ -46,6 +46,7 @@ class FirmwareHubCoordinator:
         self._hass = hass
         self._outside = outside
         self._executor = Executor(hass, entry, self.hub, outside, self.send, self._show)
+        self._stopped = False
         self._set: dict[type[i.Input], i.Input] = {}
         self._asks: deque[tuple[i.Input, asyncio.Future[None]]] = deque()
         self._shown: dict[DeviceId, None] = {}
@@ -81,10 +82,19 @@ class FirmwareHubCoordinator:
 
     async def async_start(self) -> None:
         """Begin to act and to listen to the broker. Raises OutsideFailed."""
-        self.entry.async_create_background_task(self._hass, self._executor.async_run(), "firmware_hub executor")
         await self._outside.transport.async_start(self._on_message, self._on_link)
         self.entry.async_on_unload(self._outside.transport.async_stop)
+        self._executor.start()
         await self._outside.transport.async_subscribe(all_filters())
+
+    async def async_stop(self) -> None:
+        """Take nothing in any more, write down what was taken in, and answer whoever asked. Safe to call twice."""
+        self._stopped = True
+        while self._asks:
+            _, done = self._asks.popleft()
+            if not done.done():
+                done.set_exception(OutsideFailed(Reason.HUB_STOPPED))
+        await self._executor.async_stop()
 
     @callback
     def _on_link(self, connected: bool) -> None:
@@ -108,6 +118,8 @@ class FirmwareHubCoordinator:
 
     @callback
     def _take(self, item: i.Input) -> None:
+        if self._stopped:
+            return
         try:
             effects = self.hub.receive(item, dt_util.utcnow())
         except Refused as refused:
@@ -117,6 +129,8 @@ class FirmwareHubCoordinator:
 
     async def async_ask(self, item: i.PersonInput) -> None:
         """Ask for a person; returns when it is durable. Raises Refused (a rule) or OutsideFailed (not saved)."""
+        if self._stopped:
+            raise OutsideFailed(Reason.HUB_STOPPED)
         done: asyncio.Future[None] = self._hass.loop.create_future()
         self._asks.append((item, done))
         if len(self._asks) == 1:

@@ -4,32 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.storage import STORAGE_DIR
+from homeassistant.util.async_ import create_eager_task
 
 from . import issues
 from .artifact_server import ArtifactServer
 from .config_values import serving_address
 from .const import DOMAIN
 from .core import effects as e, inputs as i
-from .core.errors import OutsideFailed
+from .core.errors import HubError, OutsideFailed, Reason
 from .core.hub import Hub
 from .delivery import Delivery
 from .download import Downloader
 from .feed_reader import FeedReader
+from .listening import Listening
 from .orders import Orders
 from .store import Store
 from .transport.base import Transport
 from .tuf_client import TufClient
 
 _LOGGER = logging.getLogger(__name__)
-_BATCHES_PER_TURN = 50
+_BATCHES_PER_TURN: Final = 50
+_SAID_TO_DEVICES: Final = (e.QueryDevice, e.SendInstall, e.SendCommit, e.SendRollback, e.RestoreSettings)
 
 
 @dataclass(slots=True)
@@ -46,7 +50,17 @@ class Outside:
 class _Batch:
     effects: list[e.Effect]
     done: asyncio.Future[None] | None = None
-    failed: OutsideFailed | None = None
+    saving: asyncio.Task[None] | None = None
+    failed: HubError | None = None
+
+    def answer(self) -> None:
+        """Tell whoever asked for it."""
+        if self.done is None or self.done.done():
+            return
+        if self.failed is None:
+            self.done.set_result(None)
+        else:
+            self.done.set_exception(self.failed)
 
 
 class Executor:
@@ -67,7 +81,11 @@ class Executor:
         self._report = report
         self._show = show
         self._queue: asyncio.Queue[_Batch] = asyncio.Queue()
+        self._taken: deque[_Batch] = deque()
+        self._running: asyncio.Task[None] | None = None
+        self._stopped = False
         self._store_failed = False
+        self._listening = Listening(hub, outside.transport, self._spawn)
         folder = Path(hass.config.path(STORAGE_DIR, f"{DOMAIN}.{entry.entry_id}.tuf"))
         repositories = TufClient(outside.downloader, folder, hass.async_add_executor_job)
         self.feed_reader = FeedReader(hass, hub.feeds, outside.downloader, repositories, report)
@@ -80,11 +98,10 @@ class Executor:
         self._handlers: dict[type[e.Effect], Callable[[Any], Coroutine[Any, Any, None]]] = {
             e.QueryDevice: orders.async_query,
             e.AskStranger: orders.async_ask_stranger,
-            e.ListenTo: orders.async_listen,
             e.FetchManifest: self._async_start_manifest,
             e.FetchArtifacts: self._async_start_artifacts,
             e.SendInstall: orders.async_install,
-            e.ServeAgain: orders.async_serve_again,
+            e.ServeAgain: self._async_start_serving,
             e.SendCommit: orders.async_judge,
             e.SendRollback: orders.async_judge,
             e.RestoreSettings: orders.async_restore,
@@ -98,31 +115,62 @@ class Executor:
     @callback
     def submit(self, effects: list[e.Effect], done: asyncio.Future[None] | None = None) -> None:
         """Queue a batch; `done` is told when it is saved and acted on, or why it could not be saved."""
-        self._queue.put_nowait(_Batch(effects, done))
+        batch = _Batch(effects, done)
+        if self._stopped:
+            batch.failed = OutsideFailed(Reason.HUB_STOPPED)
+            batch.answer()
+        else:
+            self._queue.put_nowait(batch)
 
-    async def async_run(self) -> None:
-        """Act on batches until cancelled."""
-        while True:
-            batches = [await self._queue.get()]
-            while not self._queue.empty():
-                batches.append(self._queue.get_nowait())
-            await asyncio.gather(*(self._async_save(batch) for batch in batches))
-            for number, batch in enumerate(batches, 1):
-                await self._async_act(batch)
-                if number % _BATCHES_PER_TURN == 0:
+    @callback
+    def start(self) -> None:
+        """Begin to act on batches."""
+        self._running = self._entry.async_create_background_task(self._hass, self._async_run(), "firmware_hub executor")
+
+    async def async_stop(self) -> None:
+        """Act on nothing more, write down what was ordered, and answer whoever waits. Safe to call twice.
+
+        What is written down and not acted on is found again at the next start, as after a crash. The saves are with
+        the store before the first wait: it may be told to close at the same time.
+        """
+        self._stopped = True
+        if self._running is not None:
+            self._running.cancel()
+        self._take_all()
+        await self._async_save(self._taken)
+        while self._taken:
+            self._taken.popleft().answer()
+
+    async def _async_run(self) -> None:
+        while not self._stopped:
+            self._taken.append(await self._queue.get())
+            self._take_all()
+            await self._async_save(self._taken)
+            acted = 0
+            while self._taken:
+                await self._async_survive(self._async_act(self._taken[0]), "batch")
+                self._taken.popleft().answer()
+                acted += 1
+                if acted % _BATCHES_PER_TURN == 0:
                     await asyncio.sleep(0)
 
-    async def _async_save(self, batch: _Batch) -> None:
+    def _take_all(self) -> None:
+        while not self._queue.empty():
+            self._taken.append(self._queue.get_nowait())
+
+    async def _async_save(self, batches: Iterable[_Batch]) -> None:
         """Write ahead: nothing of a batch is acted on before its save is durable."""
-        save = batch.effects[0] if batch.effects else None
-        if not isinstance(save, e.Save):
-            return
-        try:
-            await self._outside.store.async_save(save)
-        except OutsideFailed as failed:
-            batch.failed = failed
-            return
-        if self._store_failed:
+        for batch in batches:
+            save = batch.effects[0] if batch.effects else None
+            if batch.saving is None and isinstance(save, e.Save):
+                batch.saving = create_eager_task(self._async_write(batch, save), name="firmware_hub save")
+        # Whoever is told to stop waiting leaves the saves alone.
+        if saving := [batch.saving for batch in batches if batch.saving is not None]:
+            await asyncio.wait(saving)
+
+    async def _async_write(self, batch: _Batch, save: e.Save) -> None:
+        batch.failed = await self._async_survive(self._outside.store.async_save(save), "Save")
+        if batch.failed is None and self._store_failed:
             self._store_failed = False
             self._report(i.SaveWorked())
 
@@ -133,25 +181,31 @@ class Executor:
             dropped = tuple(effect.install_id for effect in batch.effects if isinstance(effect, begun))
             saves = [effect for effect in batch.effects if isinstance(effect, e.Save)]
             self._report(i.SaveFailed(saves[0], batch.failed.reason, batch.failed.detail, dropped))
-        else:
-            for effect in batch.effects:
-                if not isinstance(effect, e.Save):
-                    await self._async_do(effect)
-        if batch.done is not None and not batch.done.done():
-            if batch.failed is None:
-                batch.done.set_result(None)
-            else:
-                batch.done.set_exception(batch.failed)
+            return
+        self._listening.listen(effect.device_id for effect in batch.effects if isinstance(effect, e.ListenTo))
+        for effect in batch.effects:
+            if not isinstance(effect, e.Save | e.ListenTo):
+                await self._async_do(effect)
 
     async def _async_do(self, effect: e.Effect) -> None:
-        """Act on one effect; whatever it meets, the next one is acted on as well."""
+        if isinstance(effect, _SAID_TO_DEVICES) and self._listening.put_off(
+            effect.device_id, lambda: self._async_dispatch(effect)
+        ):
+            return
+        await self._async_survive(self._async_dispatch(effect), type(effect).__name__)
+
+    async def _async_survive(self, work: Awaitable[None], what: str) -> HubError | None:
+        """Do one thing; whatever it meets, the next one is done as well."""
         try:
-            await self._async_dispatch(effect)
-        except OutsideFailed as failed:
-            _LOGGER.info("%s not possible now: %s", type(effect).__name__, failed)
-        except Exception:
+            await work
+        except HubError as failed:
+            _LOGGER.info("%s not possible now: %s", what, failed)
+            return failed
+        except Exception as mistake:
             # The one place that survives our own mistakes: one broken effect must not end all others (invariant 10).
-            _LOGGER.exception("%s failed", type(effect).__name__)
+            _LOGGER.exception("%s failed", what)
+            return OutsideFailed(Reason.DISK_FAILED, str(mistake))
+        return None
 
     async def _async_dispatch(self, effect: e.Effect) -> None:
         handler = self._handlers.get(type(effect))
@@ -176,5 +230,10 @@ class Executor:
     async def _async_start_artifacts(self, effect: e.FetchArtifacts) -> None:
         self._spawn(self._orders.async_fetch(effect), f"artifacts for {effect.install_id}")
 
-    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        self._entry.async_create_background_task(self._hass, work, f"firmware_hub {name}")
+    async def _async_start_serving(self, effect: e.ServeAgain) -> None:
+        self._spawn(self._orders.async_serve_again(effect), f"serving for {effect.install_id}")
+
+    def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Future[Any]:
+        """Let work go on beside the queue: nothing may be kept from the disk by a vendor's server or by a broker."""
+        doing = self._async_survive(work, name)
+        return self._entry.async_create_background_task(self._hass, doing, f"firmware_hub {name}")

@@ -35,7 +35,6 @@ class Orders:
         self._delivery = delivery
         self._raw_manifest = raw_manifest
         self._report = report
-        self._listening: set[str] = set()
 
     # --- messages ----------------------------------------------------------------------------------------------------
 
@@ -66,16 +65,6 @@ class Orders:
     async def async_clear(self, effect: e.ClearTopic) -> None:
         """Have the broker forget an order that it keeps."""
         await self._transport.async_clear(effect.topic)
-
-    async def async_listen(self, effect: e.ListenTo) -> None:
-        """Subscribe to what a device says."""
-        device = self._hub.get(effect.device_id)
-        if device is None:
-            return
-        fresh = set(DIALECTS[device.dialect].filters_for(device)) - self._listening
-        if fresh:
-            await self._transport.async_subscribe(sorted(fresh))
-            self._listening |= fresh
 
     async def _async_tell(self, device_id: str, write: Callable[[Device], Iterable[Outgoing]]) -> None:
         device = self._hub.get(device_id)
@@ -142,6 +131,10 @@ class Orders:
         """Serve what a device may still be fetching since before a restart."""
         install, device = self._current(effect.install_id, effect.device_id)
         await self._async_bring(install, device, install.offer.release.artifacts)
+        if self._hub.installer.find(install.id) is None:
+            # It ended while its files were on their way.
+            await self._delivery.async_stop(install.id)
+            return
         await self._async_serve(install, device)
 
     async def async_stop_serving(self, effect: e.StopServing) -> None:

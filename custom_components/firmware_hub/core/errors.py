@@ -126,6 +126,7 @@ class Reason(StrEnum):
     TOO_MANY_DEVICES = "too_many_devices"
     DEVICE_FLOOD = "device_flood"
     STORE_UNREADABLE = "store_unreadable"
+    HUB_STOPPED = "hub_stopped"
 
 
 class HubError(Exception):
