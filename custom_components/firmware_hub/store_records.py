@@ -18,7 +18,10 @@ from .store_schema import GENESIS
 
 
 def read_snapshot(connection: sqlite3.Connection) -> Snapshot:
-    """Read what the hub must know again: of the installs the unfinished ones and the last finished one per device."""
+    """Read what the hub must know again: of the installs the unfinished ones and the last finished one per device.
+
+    Of devices that were removed it reads the newest few: the command of one may still be at work.
+    """
     return Snapshot(
         devices=tuple(from_json(Device, text) for text in _texts(connection, "SELECT record FROM devices")),
         installs=tuple(from_json(Install, text) for text in _texts(connection, _INSTALLS)),
@@ -36,6 +39,11 @@ SELECT record FROM installs WHERE ended = 0
 UNION ALL
 SELECT i.record FROM devices AS d JOIN installs AS i
   ON i.rowid = (SELECT max(last.rowid) FROM installs AS last WHERE last.device_id = d.id AND last.ended = 1)
+UNION ALL
+SELECT record FROM installs WHERE rowid IN (
+  SELECT max(rowid) FROM installs WHERE ended = 1 AND device_id NOT IN (SELECT id FROM devices)
+  GROUP BY device_id ORDER BY max(rowid) DESC LIMIT 1000
+)
 """
 
 

@@ -456,3 +456,28 @@ def test_borrowed_settings_are_given_back_after_a_restart() -> None:
     assert not of_kind(script.effects[-3:], RestoreSettings)
     script.online()
     assert of_kind(script.effects, RestoreSettings)[-1].settings == about["settings"]
+
+
+# --- removed, and back again ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_a_device_that_was_removed_under_its_command_gets_no_second_one(is_restarted: bool) -> None:
+    script = Script().commanded()
+    script.now += 10 * SECOND
+    script.tell(ForgetRequested(PLUG, "anna"))
+    if is_restarted:
+        script.restart()
+    script.report()
+    script.answers[PLUG] = {"version": "1.0.0"}
+    script.approve()
+    assert len(script.commands) == 1
+    script.wait(30 * MINUTE)
+    assert len(script.commands) == 2
+
+
+def test_a_device_that_was_removed_is_forgotten_when_its_command_is_over() -> None:
+    script = Script().commanded()
+    script.tell(ForgetRequested(PLUG, "anna"))
+    script.restart(after=2 * HOUR)
+    assert PLUG not in script.hub.installer.last

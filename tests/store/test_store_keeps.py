@@ -64,6 +64,14 @@ async def test_a_snapshot_holds_only_the_last_finished_install_of_a_device(store
     assert (await store.async_load()).installs == (installs[-1],)
 
 
+async def test_a_snapshot_holds_the_last_finished_install_of_a_removed_device(store: Store) -> None:
+    await store.async_load()
+    installs = [ended(install(number)) for number in (1, 2)]
+    await store.async_save(Save(devices=(device(),), installs=tuple(installs)))
+    await store.async_save(Save(forget=(device().id,)))
+    assert (await store.async_load()).installs == (installs[-1],)
+
+
 async def test_an_install_that_ends_late_does_not_hide_the_one_that_began_after_it(store: Store) -> None:
     await store.async_load()
     await store.async_save(Save(devices=(device(),), installs=(install(1), install(2))))

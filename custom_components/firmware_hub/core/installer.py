@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from . import gate, limits, reminders
 from .agenda import Agenda
@@ -85,8 +85,8 @@ class Installer:
         """Take over stored installs. No command is sent: what was written down counts as sent (invariant 6)."""
         for install in installs:
             if install.device_id not in self._fleet.devices:
-                if install.state.is_end and _may_be_at_work(install, turn.now):
-                    self.last[install.device_id] = install
+                if install.state.is_end and install.may_be_at_work(turn.now):
+                    self.last[install.device_id] = install  # it was removed, and may come back
                 continue
             if not install.state.is_end:
                 self._keep(install)
@@ -181,7 +181,7 @@ class Installer:
         if (current := self.current.get(device_id)) is not None:
             self.cancel(current, InstallState.REMOVED, Reason.DEVICE_REMOVED, turn)
         last = self.last.get(device_id)
-        if last is not None and not _may_be_at_work(last, turn.now):
+        if last is not None and not last.may_be_at_work(turn.now):
             del self.last[device_id]
         self.rollout.forget(device_id)
         self.plan_due = True
@@ -393,10 +393,6 @@ class Installer:
         turn.refresh((install.device_id,))
         if save:
             turn.save_install(install)
-
-
-def _may_be_at_work(install: Install, now: datetime) -> bool:
-    return install.command_deadline is not None and install.command_deadline > now
 
 
 def _differs(before: Install, after: Install) -> bool:

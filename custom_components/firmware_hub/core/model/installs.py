@@ -172,3 +172,7 @@ class Install:
             self.identity.variant,
             self.offer.version,
         )
+
+    def may_be_at_work(self, now: datetime) -> bool:
+        """Whether the time of the last command is not over: until then no other may be sent (invariant 6)."""
+        return self.command_deadline is not None and self.command_deadline > now
