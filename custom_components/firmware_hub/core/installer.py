@@ -70,7 +70,7 @@ class Installer:
         self.lending = Lending(fleet, agenda, self.is_commanded)
         self._doubts = Doubts(agenda)
         self.plan_due = False
-        self._verdicts = Verdicts(fleet, agenda, self.rollout)
+        self._verdicts = Verdicts(fleet, agenda, self.rollout, capabilities)
         self._by_id: dict[str, DeviceId] = {}
         self._urgent: dict[str, None] = {}
         self._too_short: set[str] = set()
@@ -91,10 +91,7 @@ class Installer:
             if not install.state.is_end:
                 self._keep(install)
                 continue
-            self.last[install.device_id] = install
-            if install.state is InstallState.SUCCEEDED:
-                self.rollout.remember(install)
-                self._agenda.set("pilot", install.id, install.settle_until)
+            self.last[install.device_id] = self._verdicts.remember(install, turn)
         for install in list(self.current.values()):
             self._limit(install)
             self._agenda.set("approval", install.device_id, install.approval.expires)
@@ -331,10 +328,11 @@ class Installer:
 
     def settled(self, install_id: str, turn: Turn) -> None:
         """The first device of a release has had its settling time."""
-        install = self._verdicts.settled(install_id, turn)
+        install = self._verdicts.settled(install_id, turn, connected=self.keeper.state.connected)
         if install is not None and self.last.get(install.device_id, install).id == install.id:
             self.last[install.device_id] = install
-            turn.save_install(install)
+            if install.settle_until is None:  # how long it goes on is found out anew after a restart
+                turn.save_install(install)
         self.plan_due = True
 
     def count_missed(self, windows_closed: int, turn: Turn) -> None:

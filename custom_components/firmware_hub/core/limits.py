@@ -67,6 +67,7 @@ RETRY_DELAY = timedelta(minutes=10)  # after an attempt without effect, before t
 ASK_AGAIN = timedelta(seconds=30)  # a question on which a verdict waits may be lost; doubled each time
 RESTART_GRACE = timedelta(seconds=60)  # after a restart or a lost connection a device gets this long to speak
 PILOT_SETTLE = timedelta(minutes=10)  # default of the option: how long the first device must stay well
+SETTLE_QUESTIONS = 3  # so many unanswered ones, and the first device is gone that was not heard since the connection
 REFUSALS_BEFORE_HOLD = 2  # two devices refusing an image hold the version
 BATTERY_MAX_AGE = timedelta(hours=48)  # an older reading is no reading
 MIN_BATTERY_PERCENT = 50  # for battery devices when the maker states nothing

@@ -7,20 +7,26 @@ Rules (design section 3, invariant 8; section 6, repairs):
   a person's word.
 * A pilot's settling time ends well only if the device still runs the release, is not known to be gone and has not
   failed its self-test; missing counts as not passed.
+* Its last word must be one since the connection. Otherwise it is asked, and its time goes on; whoever is there to be
+  asked and does not answer is gone. One that sleeps, or cannot be asked, is waited for; of one that cannot be asked,
+  what the broker keeps counts as well.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 
+from . import limits
 from .agenda import Agenda
-from .effects import ClearIssue, IssueKind, LifecycleKind, RaiseIssue, Severity, StopServing
+from .effects import ClearIssue, IssueKind, LifecycleKind, QueryDevice, RaiseIssue, Severity, StopServing
 from .errors import Reason
 from .fleet import Fleet
 from .install import Sighting
 from .model import Device, Install, InstallState, Presence
+from .ports import Capabilities
 from .rollout import ModelKey, Rollout, Stop, has_failed, model_of, recovers
 from .sighting import sight
 from .turn import Turn
@@ -29,11 +35,15 @@ from .turn import Turn
 class Verdicts:
     """The consequences. Never raises."""
 
-    def __init__(self, fleet: Fleet, agenda: Agenda, rollout: Rollout) -> None:
+    def __init__(
+        self, fleet: Fleet, agenda: Agenda, rollout: Rollout, capabilities: Mapping[str, Capabilities]
+    ) -> None:
         """Speak about these devices."""
         self._fleet = fleet
         self._agenda = agenda
         self._rollout = rollout
+        self._capabilities = capabilities
+        self._questions: Counter[str] = Counter()
 
     def take(self, install: Install, settle: timedelta, turn: Turn) -> Install:
         """Write down a verdict and carry its consequences; return the install as it is kept."""
@@ -120,19 +130,59 @@ class Verdicts:
 
     # --- the first device of a release -------------------------------------------------------------------------------
 
-    def settled(self, install_id: str, turn: Turn) -> Install | None:
-        """End a pilot's settling time; return its install as it is kept, ``None`` if it was withdrawn meanwhile."""
+    def remember(self, install: Install, turn: Turn) -> Install:
+        """Take over a verdict from before a restart; a settling time ends only when its device had time to speak."""
+        if install.state is not InstallState.SUCCEEDED:
+            return install
+        if install.settle_until is not None:
+            install = replace(install, settle_until=max(install.settle_until, turn.now + limits.RESTART_GRACE))
+            self._agenda.set("pilot", install.id, install.settle_until)
+        self._rollout.remember(install)
+        return install
+
+    def settled(self, install_id: str, turn: Turn, *, connected: bool) -> Install | None:
+        """End a pilot's settling time, or let it go on while nothing is known of the device.
+
+        Return its install as it is kept, ``None`` if it was withdrawn meanwhile.
+        """
         pilot = self._rollout.settling(install_id)
         if pilot is None:
             return None
         device = self._fleet.devices[pilot.device_id]
-        fault = _unsettled(pilot, device, self._fleet.presence[device.id])
+        presence = self._fleet.presence[device.id]
+        fault = _unsettled(pilot, device, presence)
+        if fault is None and not self._has_spoken(device, presence):
+            if not connected or self._questions[install_id] < limits.SETTLE_QUESTIONS:
+                return self._settle_on(pilot, device, turn, connected=connected)
+            fault = Reason.NO_RETURN
+        del self._questions[install_id]
         install = replace(pilot, settle_until=None, healthy=pilot.healthy if fault is None else False)
         self._rollout.settled(install, well=fault is None)
         if fault is None:
             turn.audit("pilot_settled", device.id, version=install.offer.version)
         elif (stop := self._rollout.stop(install, install.offer.version, fault)) is not None:
             self._stopped(stop, device, turn)
+        return install
+
+    def _has_spoken(self, device: Device, presence: Presence) -> bool:
+        """Whether anything since the connection says what the device runs."""
+        kept = presence.heard and not self._capabilities[device.dialect].answers
+        return kept or presence.last_report is not None
+
+    def _settle_on(self, pilot: Install, device: Device, turn: Turn, *, connected: bool) -> Install:
+        """Ask the device if that is possible, and look again later."""
+        family = self._capabilities[device.dialect]
+        wait = max(limits.RESTART_GRACE, family.answer_time or limits.RESTART_GRACE)
+        if connected and (device.sleeps or not family.answers):
+            wait = limits.SILENT_RETRY
+        elif connected:
+            self._questions[pilot.id] += 1
+        if connected and family.answers:
+            self._fleet.asked(device.id, turn.now)
+            turn.do(QueryDevice(device.id))
+        install = replace(pilot, settle_until=turn.now + wait)
+        self._agenda.set("pilot", install.id, install.settle_until)
+        self._rollout.remember(install)
         return install
 
 
