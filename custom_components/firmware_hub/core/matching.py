@@ -28,7 +28,7 @@ The reasons are in docs/decisions/0004-fit-fails-closed.md.
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -49,6 +49,7 @@ from .model import (
 )
 from .ports import Capabilities
 from .version import Order, compare, scheme_of
+from .withdrawn import Withdrawn
 
 ANY_HARDWARE = "*"
 STABLE = "stable"
@@ -71,6 +72,7 @@ class Catalogue:
         """Begin empty; ``families`` says which devices can be told what."""
         self._families = families
         self._manifests: dict[str, Manifest] = {}
+        self._withdrawn: dict[str, Withdrawn] = {}
         self._entries: dict[ModelKey, list[_Entry]] = {}
         self._found: dict[FitKey, Offer | Reason] = {}
 
@@ -78,6 +80,7 @@ class Catalogue:
         """Take a manifest in the place of its feed's last one; return the models whose offers may have changed."""
         touched = self._drop(manifest.feed_id) | _models(manifest)
         self._manifests[manifest.feed_id] = manifest
+        self._withdrawn[manifest.feed_id] = Withdrawn(manifest)
         for release in manifest.releases:
             for key in _keys(release):
                 self._entries.setdefault(key, []).append(_Entry(release, manifest))
@@ -111,7 +114,8 @@ class Catalogue:
         if current is not None and current.version == version:
             return current
         known = [entry for entry in self._known(key) if _fits(entry.release, key)]
-        fitting = [entry for entry in known if not self._is_withdrawn(entry, key)]
+        is_withdrawn = self._withdrawn_for(key)
+        fitting = [entry for entry in known if not is_withdrawn(entry)]
         exact = [entry for entry in fitting if entry.release.version == version]
         newer = [entry for entry in fitting if _order(entry.release, key) is Order.NEWER]
         ahead = [entry for entry in exact if _is_ahead(entry.release, key)]
@@ -142,7 +146,8 @@ class Catalogue:
         newer = [entry for entry, order in zip(fitting, orders, strict=True) if order is Order.NEWER]
         if not newer:
             return Reason.VERSION_UNKNOWN if Order.UNKNOWN in orders else Reason.NO_OFFER
-        valid = [entry for entry in newer if not self._is_withdrawn(entry, key)]
+        is_withdrawn = self._withdrawn_for(key)
+        valid = [entry for entry in newer if not is_withdrawn(entry)]
         if not valid:
             return Reason.OFFER_WITHDRAWN
         reachable = [entry for entry in valid if _in_window(entry.release, key.version)]
@@ -185,18 +190,21 @@ class Catalogue:
         types = {entry.release.match.image_type for entry in self._entries.get(("", address), [])} if address else set()
         return self._entries[("", types.pop())] if len(types) == 1 else []
 
-    def _is_withdrawn(self, entry: _Entry, key: FitKey) -> bool:
-        speakers = [entry.manifest, *(m for m in self._manifests.values() if _speaks_for(m, key.manufacturer))]
-        return any(
-            _same(revoked.model, key.model) and _is_same_version(revoked.version, entry.release)
-            for manifest in speakers
-            for revoked in manifest.revoked
-        )
+    def _withdrawn_for(self, key: FitKey) -> Callable[[_Entry], bool]:
+        """Return what decides whether an entry is withdrawn: by its own feed, or by a signed one of the maker."""
+        makers = [self._withdrawn[m.feed_id] for m in self._manifests.values() if _speaks_for(m, key.manufacturer)]
+
+        def is_withdrawn(entry: _Entry) -> bool:
+            own = self._withdrawn.get(entry.manifest.feed_id)
+            return any(each.names(key.model, entry.release) for each in ([own] if own else []) + makers)
+
+        return is_withdrawn
 
     def _drop(self, feed_id: str) -> frozenset[ModelKey]:
         manifest = self._manifests.pop(feed_id, None)
         if manifest is None:
             return frozenset()
+        del self._withdrawn[feed_id]
         for key in {key for release in manifest.releases for key in _keys(release)}:
             left = [entry for entry in self._entries[key] if entry.manifest.feed_id != feed_id]
             if left:
@@ -312,10 +320,6 @@ def _permits(fitting: Iterable[_Entry], key: FitKey, target: _Entry) -> bool:
         and target.release.version in entry.release.rollback_to
         for entry in fitting
     )
-
-
-def _is_same_version(version: str, release: Release) -> bool:
-    return compare(version, release.version, release.version_scheme) is Order.SAME
 
 
 # --- choosing ---------------------------------------------------------------------------------------------------------

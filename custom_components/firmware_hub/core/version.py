@@ -52,6 +52,11 @@ def compare(left: str, right: str, scheme: VersionScheme) -> Order:
     return Order.NEWER if a > b else Order.OLDER
 
 
+def sort_key(version: str, scheme: VersionScheme) -> _Key | None:
+    """Return what is equal for two texts of one version; ``None`` if it is none of the scheme. Never raises."""
+    return _KEYS[scheme](version)
+
+
 def scheme_of(version: str) -> VersionScheme:
     """Decide how a version is compared where nobody says it: as Semantic Versioning, or else by its numbers.
 
