@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from custom_components.firmware_hub.core.agenda import Agenda, Due
 
-from .builders import MINUTE, NIGHT, SECOND
+from .builders import DAY, MINUTE, NIGHT, SECOND
 
 
 def test_nothing_is_due_in_an_empty_agenda() -> None:
@@ -65,3 +65,15 @@ def test_what_is_set_while_it_iterates_and_is_due_already_comes_as_well() -> Non
             agenda.set("a", "2", NIGHT - MINUTE)
             agenda.set("a", "3", NIGHT + MINUTE)
     assert seen == ["1", "2"]
+
+
+def test_an_entry_that_is_moved_for_ever_takes_no_more_room() -> None:
+    agenda = Agenda()
+    agenda.set("a", "early", NIGHT)
+    for number in range(10_000):
+        agenda.set("a", "moved", NIGHT + number * MINUTE)
+        agenda.set("a", f"gone{number}", NIGHT + DAY)
+        agenda.set("a", f"gone{number}", None)
+    assert len(agenda._heap) < 100
+    assert [due.subject for due in agenda.take(NIGHT + 9_999 * MINUTE)] == ["early", "moved"]
+    assert agenda.next() is None

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import NamedTuple
 
+_SLACK = 64
+
 
 class Due(NamedTuple):
     """Something that is looked at when its time has come: ``kind`` says what, ``subject`` which one."""
@@ -31,6 +33,10 @@ class Agenda:
         elif self._times.get(due) != at:
             self._times[due] = at
             heapq.heappush(self._heap, (at, due))
+            if len(self._heap) > 2 * len(self._times) + _SLACK:
+                # Moved entries stay where they were until their time: what is moved often would fill the memory.
+                self._heap = [(when, what) for what, when in self._times.items()]
+                heapq.heapify(self._heap)
 
     def next(self) -> datetime | None:
         """Return the earliest time, dropping entries that were moved or cleared; ``None`` when nothing is due ever."""
