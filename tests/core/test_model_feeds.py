@@ -11,7 +11,7 @@ from custom_components.firmware_hub.core.feeds import feed_for
 from custom_components.firmware_hub.core.inputs import FeedsChanged, FetchFailed, ForgetRequested
 from custom_components.firmware_hub.core.model import Feed
 
-from .builders import FAN, HOUR, LAMP, PLUG, Home, feed, of_kind, report
+from .builders import DAY, FAN, HOUR, LAMP, PLUG, Home, feed, of_kind, report
 
 PAGES = feed("acme", dialect="open", url="https://acme.example/{model}.json", title="Acme")
 OTHERS = feed("other", dialect="tasmota", url="https://other.example/{model}.json")
@@ -76,6 +76,16 @@ def test_how_many_models_have_feeds_is_bounded(monkeypatch: pytest.MonkeyPatch) 
     assert len(made.hub.feeds.states) == 2
     made.tell(FeedsChanged((PAGES,)))
     assert len(made.hub.feeds.states) == 2
+
+
+def test_models_that_nobody_names_any_more_keep_no_others_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_MODEL_FEEDS", 2)
+    made = home()
+    made.tell(*(report(model=f"Fake{number}") for number in range(4)))
+    made.tell(report(LAMP, model="Plus1"))
+    assert {state.feed.model for state in made.hub.feeds.states.values()} >= {"Plus1"}
+    assert len(made.hub.feeds.states) == 2
+    made.wait(DAY)
 
 
 def test_a_model_without_a_page_is_no_fault_of_the_server() -> None:

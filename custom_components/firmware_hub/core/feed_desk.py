@@ -54,11 +54,7 @@ class FeedDesk:
             turn.save_ledger(row)
             turn.audit("sequence_forgotten", row.feed_id)
         fresh, gone = self._feeds.set(item.feeds)
-        for feed_id in gone:
-            for kind in ("feed", "expires"):
-                self._agenda.set(kind, feed_id, None)
-            turn.do(*(ClearIssue(kind, feed_id) for kind in _OF_A_FEED))
-            self.keys.gone(feed_id, turn)
+        self._gone(gone, turn)
         for install in list(self._installer.current.values()):
             if self._feeds.is_gone(install.offer.feed_id) and not install.state.is_commanded:
                 self._installer.cancel(install, InstallState.CANCELED, Reason.OFFER_WITHDRAWN, turn)
@@ -68,9 +64,18 @@ class FeedDesk:
         turn.refresh(self._fleet.devices)
         turn.refresh_hub = True
 
+    def _gone(self, feed_ids: list[str], turn: Turn) -> None:
+        for feed_id in feed_ids:
+            for kind in ("feed", "expires"):
+                self._agenda.set(kind, feed_id, None)
+            turn.do(*(ClearIssue(kind, feed_id) for kind in _OF_A_FEED))
+            self.keys.gone(feed_id, turn)
+
     def wake(self, device: Device, is_new: bool, turn: Turn) -> None:
         """A device of another kind is there: its model's feeds are worth fetching, and its family's if it is new."""
-        for feed_id in self._feeds.of_model(device.dialect, device.model):
+        fresh, gone = self._feeds.of_model(device.dialect, device.model)
+        self._gone(gone, turn)
+        for feed_id in fresh:
             self.fetch(feed_id, turn)
         if not is_new or self._fleet.by_dialect[device.dialect] > 1:
             return

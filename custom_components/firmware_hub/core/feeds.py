@@ -142,13 +142,25 @@ class Feeds:
                 fresh.append(feed.id)
         return fresh, gone
 
-    def of_model(self, dialect: str, model: str) -> list[str]:
-        """Make the feeds of a model that have not been made yet; return their ids."""
+    def of_model(self, dialect: str, model: str) -> tuple[list[str], list[str]]:
+        """Make the feeds of a model that have not been made yet; return their ids, and those that are gone for them."""
         fresh = [feed for feed in self._made([model], dialect) if feed.id not in self.states]
+        gone = self._make_room() if fresh else []
         if fresh and sum(bool(state.feed.model) for state in self.states.values()) >= limits.MAX_MODEL_FEEDS:
-            return []
+            return [], gone
         self.states.update((feed.id, FeedState(feed)) for feed in fresh)
-        return [feed.id for feed in fresh]
+        return [feed.id for feed in fresh], gone
+
+    def _make_room(self) -> list[str]:
+        """Drop the feeds of models that nobody names any more, if there is no room for others; return their ids."""
+        of_models = [feed_id for feed_id, state in self.states.items() if state.feed.model]
+        if len(of_models) < limits.MAX_MODEL_FEEDS:
+            return []
+        gone = [feed_id for feed_id in of_models if not self.is_active(feed_id)]
+        for feed_id in gone:
+            del self.states[feed_id]
+            self.catalogue.remove(feed_id)
+        return gone
 
     def _made(self, models: Iterable[str], dialect: str) -> Iterator[Feed]:
         for template in self._templates:
