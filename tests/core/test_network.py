@@ -184,6 +184,25 @@ def asked(effects: list[Effect]) -> bool:
     return QueryDevice(BULB) in effects
 
 
+def unlisted(hub: Hub) -> None:
+    hub.receive(bridge(ids=frozenset({BULB})), NOW)
+    assert online(hub)[PLUG] is False
+
+
+def test_one_who_is_listed_again_may_be_there_and_is_asked(hub: Hub) -> None:
+    unlisted(hub)
+    told = report(PLUG, name="plug")
+    effects = hub.receive(replace(told, facts=replace(told.facts, version=None)), SOON)
+    assert online(hub)[PLUG] is None
+    assert QueryDevice(PLUG) in effects
+
+
+def test_one_who_says_itself_that_it_is_back_is_there(hub: Hub) -> None:
+    unlisted(hub)
+    hub.receive(report(PLUG, name="plug"), SOON)
+    assert online(hub)[PLUG] is True
+
+
 def test_a_dead_bridge_ends_its_installs_when_the_device_says_that_it_is_unchanged(hub: Hub) -> None:
     installing(hub)
     hub.receive(bridge(online=False), SOON)

@@ -142,6 +142,11 @@ class Fleet:
         self.presence[device_id] = replace(before, online=online)
         return before.online is not online
 
+    def returned(self, device_id: DeviceId) -> None:
+        """Note that a device that was taken off its bridge's list is on it again: it may be on line or not."""
+        if not (presence := self.presence[device_id]).online:
+            self.presence[device_id] = replace(presence, online=None)
+
     def health(self, item: HealthReported, now: datetime) -> bool:
         """Take in a health report; whether something that a person sees changed."""
         before = self.presence[item.device_id]

@@ -145,6 +145,10 @@ class Reports:
             self._wake_feeds(device, merge.before is None, turn)
         if merge.before is None or merge.moved:
             turn.do(ListenTo(device.id))
+        if merge.moved and merge.before is not None and not merge.before.addresses:
+            # It was gone from its bridge's list and is there again: whether it is on line nobody has said since.
+            self._fleet.returned(device.id)
+            self._installer.asking.ask_spaced(device.id, turn, is_back=True)
         self.conflicts(merge.conflicts, merge.resolved, turn)
 
     def conflicts(self, conflicts: Iterable[DeviceId], resolved: Iterable[DeviceId], turn: Turn) -> None:
