@@ -294,6 +294,31 @@ def test_a_command_that_certainly_never_left_is_no_attempt() -> None:
     assert script.install.attempt == 1
 
 
+def test_a_yes_that_could_not_be_written_down_is_none() -> None:
+    script = Script().ready()
+    script.disk.works = False
+    script.approve(at_once=True)
+    assert script.verdict == (S.CANCELED, Reason.DISK_FULL)
+    script.disk.works = True
+    script.wait(HOUR)
+    assert not script.commands
+    script.approve()
+    assert len(script.commands) == 1
+
+
+def test_a_now_that_could_not_be_written_down_is_none_but_the_earlier_yes_stays() -> None:
+    script = Script(NOON).ready()
+    script.approve()
+    script.disk.works = False
+    script.approve(at_once=True)
+    script.disk.works = True
+    script.wait(HOUR)
+    assert not script.commands
+    assert script.hold[1] is Reason.WAITS_FOR_WINDOW
+    script.wait(12 * HOUR)
+    assert len(script.commands) == 1
+
+
 def test_a_fetch_that_could_not_be_written_down_is_tried_again() -> None:
     script = Script(NOON).ready()
     script.approve()

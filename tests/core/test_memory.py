@@ -24,6 +24,7 @@ from custom_components.firmware_hub.core.inputs import (
     LinkChanged,
     SaveFailed,
     SaveWorked,
+    SettingsChanged,
     Stage,
     WokenUp,
 )
@@ -31,6 +32,7 @@ from custom_components.firmware_hub.core.memory import keep_rollout, number, rec
 from custom_components.firmware_hub.core.model import InstallState
 from custom_components.firmware_hub.core.records import Snapshot
 from custom_components.firmware_hub.core.rollout import Rollout
+from custom_components.firmware_hub.core.settings import Settings
 from custom_components.firmware_hub.core.turn import Turn
 
 from .builders import (
@@ -218,8 +220,12 @@ class TestAFullDisk:
 
 
 class TestInstallsOnAFullDisk:
-    def test_a_download_that_was_not_ordered_is_tried_again_later(self, home: Home) -> None:
-        effects = home.approve()
+    def test_a_download_that_was_not_ordered_is_tried_again_later(self) -> None:
+        home = Home(NOON)
+        home.report()
+        home.publish()
+        home.approve()
+        effects = home.tell(SettingsChanged(Settings(any_time=frozenset({PLUG}))))
         lose(home, effects, home.install().id)
         assert (home.install().state, home.install().reason) == (InstallState.DEFERRED, Reason.DISK_FULL)
         home.tell(SaveWorked())

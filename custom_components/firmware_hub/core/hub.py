@@ -294,6 +294,7 @@ class Hub:
                 downloading = install.state is InstallState.DOWNLOADING
                 dropped = FetchFailed(item.reason) if downloading else NotSent(item.reason, written=False)
                 self.installer.happen(install, dropped, turn)
+        self.requests.not_saved(item, turn)
 
     def _save_worked(self, _item: i.SaveWorked, turn: Turn) -> None:
         """Writing works: what is left over is written with this turn, and if that fails, the store fails again."""

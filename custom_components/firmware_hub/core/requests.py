@@ -17,6 +17,7 @@ from .inputs import (
     ForgetRequested,
     ModelReleased,
     RetryRequested,
+    SaveFailed,
     UnapproveRequested,
 )
 from .installer import Installer
@@ -155,6 +156,22 @@ class Requests:
         turn.audit("unapproved", device.id, install=install.id, by=item.by)
         turn.announce(LifecycleKind.UNAPPROVED, device.id, by=item.by, **event_values(install, device))
         self._installer.cancel(install, verdict, reason, turn)
+
+    def not_saved(self, item: SaveFailed, turn: Turn) -> None:
+        """Take back each yes that could not be written down: whoever gave it was told that it was not saved.
+
+        What was commanded before goes on. Never raises.
+        """
+        for row in item.save.audit:
+            install = self._installer.find(row.values.get("install", "")) if row.kind == "approved" else None
+            if install is None:
+                continue
+            if "version" in row.values:
+                self._installer.cancel(install, InstallState.CANCELED, item.reason, turn)
+            elif install.approval.at_once and install.state.is_waiting:
+                # It was there before; only that it should start at once was new.
+                as_before = replace(install.approval, at_once=False)
+                self._installer.approve(replace(install, approval=as_before), turn)
 
     def retry(self, item: RetryRequested, turn: Turn) -> None:
         """Try a failed install again in the next window, under a new id and the same pinned release.
