@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from unicodedata import bidirectional, category
 
 import pytest
 from hypothesis import given, strategies as st
@@ -422,13 +423,23 @@ def test_a_wrong_value_in_any_place_is_refused_or_harmless(dialect: Dialect, wro
 
 
 def is_bounded(item: DeviceInput) -> bool:
-    """Whether no text that is kept is long or holds control characters."""
+    """Whether no text that is kept is long or holds control or direction characters."""
     texts = [getattr(item, "detail", ""), getattr(item, "device_id", "")]
     if isinstance(item, DeviceReported):
         facts = item.facts
         texts += [facts.name, facts.manufacturer, facts.model, facts.hardware, facts.variant, facts.version, facts.mac]
         texts += [*(facts.addresses or ()), *(facts.channel or {}).values(), *(facts.settings or {}).values()]
-    return all(len(text) <= limits.MAX_TEXT + 20 and text.isprintable() for text in texts if text)
+    return all(len(text) <= limits.MAX_TEXT + 20 and not any(map(is_unwanted, text)) for text in texts)
+
+
+def is_unwanted(letter: str) -> bool:
+    """Whether a letter steers a terminal or the direction of writing; one that Unicode has not given out yet does not."""
+    return (
+        category(letter) in {"Cc", "Cs", "Zl", "Zp"} or bidirectional(letter) in DIRECTING or letter in "\u200e\u200f"
+    )
+
+
+DIRECTING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
 
 
 NAMES = {
