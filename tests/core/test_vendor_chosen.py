@@ -187,3 +187,24 @@ def test_vendors_choice_waits_for_the_night_too() -> None:
     made.approve()
     answer(made, "1.2.0")
     assert of_kind(made.effects, SendInstall) == []
+
+
+TELLS = capabilities(chooses_artifact=False, vendor_chooses=True, tells=("offered",))
+
+
+def test_a_version_alone_does_not_say_that_the_offer_still_stands() -> None:
+    made = home(TELLS)
+    made.wait(HOUR)
+    made.approve()
+    assert of_kind(made.report(), SendInstall) == []
+    effects = made.report(PLUG, None, settings={"offered": "1.2.0"})
+    assert len(of_kind(effects, SendInstall)) == 1
+
+
+def test_an_offer_that_moved_is_found_out_although_the_version_came_first() -> None:
+    made = home(TELLS)
+    made.wait(HOUR)
+    made.approve()
+    made.report()
+    assert not of_kind(made.report(PLUG, None, settings={"offered": "1.3.0"}), SendInstall)
+    assert made.last().reason is Reason.OFFER_MOVED

@@ -286,8 +286,11 @@ def test_a_beta_alone_is_no_offer(fleet: Fleet) -> None:
     assert facts_of(fleet, told).settings == {"offered": ""}
 
 
-def test_a_status_that_says_nothing_new_is_only_about_health(fleet: Fleet) -> None:
-    assert SHELLY.read(KNOWN[2], fleet) == (HealthReported(ID, rssi_dbm=-58, uptime_s=86400),)
+def test_a_status_that_says_nothing_new_says_that_the_offer_still_stands(fleet: Fleet) -> None:
+    told, health = SHELLY.read(KNOWN[2], fleet)
+    assert isinstance(told, DeviceReported)
+    assert told.facts.settings == {"offered": "1.7.5"}
+    assert health == HealthReported(ID, rssi_dbm=-58, uptime_s=86400)
 
 
 def test_a_status_without_a_word_about_the_system_is_empty(fleet: Fleet) -> None:

@@ -128,6 +128,10 @@ class Fleet:
         """Note that the device itself named its version just now."""
         self.presence[device_id] = replace(self.presence[device_id], last_report=now, online=True)
 
+    def told_offer(self, device_id: DeviceId, now: datetime) -> None:
+        """Note that the device said just now what its vendor offers it, news or not."""
+        self.presence[device_id] = replace(self.presence[device_id], offered_at=now)
+
     def heard(self, device_id: DeviceId) -> None:
         """Note that what the broker keeps of the device was read since the connection."""
         self.presence[device_id] = replace(self.presence[device_id], heard=True)
@@ -188,7 +192,7 @@ class Fleet:
         """
         self._bridges_away.clear()
         for device_id, presence in self.presence.items():
-            self.presence[device_id] = replace(presence, online=None, last_report=None, heard=False)
+            self.presence[device_id] = replace(presence, online=None, last_report=None, offered_at=None, heard=False)
 
     def set_back(self, now: datetime) -> None:
         """The clock was set back: what was said before must not be fresh once more when it comes by again.

@@ -15,7 +15,7 @@ from .feeds import Feeds
 from .fleet import Fleet
 from .install import Context
 from .lasting import LastingOrders
-from .model import Device, Install
+from .model import OFFERED, Device, Install
 from .ports import Capabilities
 from .published import still_published
 from .rollout import Rollout
@@ -107,6 +107,17 @@ class Gatekeeper:
             return spoke
         counts = presence.heard or spoke is not None if over is None else spoke is not None and spoke >= over
         return now if counts else None
+
+    def knows_offer(self, install: Install, report: datetime) -> bool:
+        """Whether the device said what its vendor offers it after it was asked: since before, that may have changed.
+
+        ``report``: when it last said what it runs. Where the answer to a question does not name the offer, because the
+        device tells it whenever it changes, what it said last is what it would say now.
+        """
+        presence = self._fleet.presence[install.device_id]
+        family = self._capabilities[self._fleet.devices[install.device_id].dialect]
+        said = presence.offered_at if OFFERED in family.tells else report
+        return presence.last_query is not None and said is not None and min(said, report) >= presence.last_query
 
     def _asked(self, install: Install) -> gate.Asked:
         device = self._fleet.devices[install.device_id]

@@ -198,7 +198,7 @@ class Installer:
         if after is not install:
             self._put(after, turn, save=save and _differs(install, after))
             self._follow(install, after, effects, turn)
-        if after.state is InstallState.DOWNLOADED and self._try_command(after, turn):
+        if after.state is InstallState.DOWNLOADED and self.try_command(after, turn):
             return  # it has just spoken: a question beside the command could be in the command's way
         self._doubts.follow(after, effects, turn.now)
         turn.do(*effects)
@@ -278,14 +278,14 @@ class Installer:
             self._too_short.add(issue.subject)
             turn.do(issue)
 
-    def _try_command(self, install: Install, turn: Turn) -> bool:
+    def try_command(self, install: Install, turn: Turn) -> bool:
         """Order the command or hold the install, if the device has just spoken; whether it has. The last look."""
-        device, presence = self._device(install), self._fleet.presence[install.device_id]
+        device = self._device(install)
         report = self.keeper.last_word(install, turn.now)
         if report is None or not timedelta() <= turn.now - report <= limits.FRESH_REPORT:
             return False
-        if install.offer.vendor_chooses and (presence.last_query is None or report < presence.last_query):
-            return False  # what its vendor offers it may have changed since: it is asked right before
+        if install.offer.vendor_chooses and not self.keeper.knows_offer(install, report):
+            return False
         if not self._may_begin_from(install, sight(install, device)):
             return False
         answer = self.keeper.may_command(install, turn.now)

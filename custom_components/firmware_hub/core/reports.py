@@ -29,7 +29,7 @@ from .inputs import (
 )
 from .install import Booted, Health, Linked, Staged
 from .installer import Installer
-from .model import Device, DeviceFacts, DeviceId, Install, InstallState
+from .model import OFFERED, Device, DeviceFacts, DeviceId, Install, InstallState
 from .ports import Capabilities
 from .rivals import Rivals
 from .strangers import Strangers
@@ -78,6 +78,8 @@ class Reports:
         except Refused as refused:
             self._flooded(refused, turn)
             return
+        if OFFERED in (item.facts.settings or ()) and not item.retained:
+            self._fleet.told_offer(item.device_id, turn.now)
         named = bool(item.facts.version) and not item.retained
         if named:
             self._fleet.saw(item.device_id, turn.now)
@@ -89,9 +91,16 @@ class Reports:
             moved = merge.moved and merge.before is not None
             self._installer.sighted(merge.device, turn, rebooted=item.rebooted, moved=moved)
         if item.facts.settings is not None and not item.retained:
-            self._installer.lending.seen(item.device_id, turn)
+            self._set(item.device_id, item.facts.settings, turn)
         if self._is_incomplete(merge.device) or (item.retained and merge.fit_changed and merge.before is not None):
             self._installer.asking.ask_spaced(item.device_id, turn)
+
+    def _set(self, device_id: DeviceId, settings: Mapping[str, str], turn: Turn) -> None:
+        """Take in that a device itself named settings of its own."""
+        self._installer.lending.seen(device_id, turn)
+        current = self._installer.current.get(device_id)
+        if OFFERED in settings and current is not None and current.state is InstallState.DOWNLOADED:
+            self._installer.try_command(current, turn)
 
     def _is_believed(self, item: DeviceReported, turn: Turn) -> bool:
         """Whether the device itself said this, and not somebody in its name."""

@@ -133,6 +133,7 @@ class Presence:
         online: what the device or its last will says; ``None`` is not known.
         heard: since the connection it, or the broker for it, named its version; see ``Capabilities.answers``.
         last_report: when the device itself last named its version in a message that was not retained.
+        offered_at: when it last said, in such a message, what its vendor offers it.
         last_query: when it was last asked.
         battery_percent, rssi_dbm, self_test: the last health report, with its time in ``health_at``.
     """
@@ -140,6 +141,7 @@ class Presence:
     online: bool | None = None
     heard: bool = False
     last_report: datetime | None = None
+    offered_at: datetime | None = None
     last_query: datetime | None = None
     battery_percent: int | None = None
     rssi_dbm: int | None = None

@@ -187,11 +187,18 @@ def _code(error: Object) -> int:
 
 
 def _news(device: Device, facts: DeviceFacts, *, retained: bool) -> tuple[DeviceReported, ...]:
-    """Make a report out of what is not known yet: most answers repeat the ones before."""
+    """Make a report out of what is not known yet: most answers repeat the ones before.
+
+    What the vendor offers is always told: that it is still so is what a command waits for.
+    """
     settings = facts.settings or {}
-    changed = any(device.settings.get(name) != value for name, value in settings.items()) or any(
-        value is not None and name != "settings" and value != getattr(device, name)
-        for name in _COPIED
-        for value in (getattr(facts, name),)
+    changed = (
+        OFFERED in settings
+        or any(device.settings.get(name) != value for name, value in settings.items())
+        or any(
+            value is not None and name != "settings" and value != getattr(device, name)
+            for name in _COPIED
+            for value in (getattr(facts, name),)
+        )
     )
     return (DeviceReported(device.id, NAME, facts, retained=retained),) if changed else ()
