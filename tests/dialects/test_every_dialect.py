@@ -429,7 +429,7 @@ def is_bounded(item: DeviceInput) -> bool:
         facts = item.facts
         texts += [facts.name, facts.manufacturer, facts.model, facts.hardware, facts.variant, facts.version, facts.mac]
         texts += [*(facts.addresses or ()), *(facts.channel or {}).values(), *(facts.settings or {}).values()]
-    return all(len(text) <= limits.MAX_TEXT + 20 and not any(map(is_unwanted, text)) for text in texts)
+    return all(len(text) <= limits.MAX_TEXT + 20 and not any(map(is_unwanted, text)) for text in texts if text)
 
 
 def is_unwanted(letter: str) -> bool:
