@@ -433,10 +433,9 @@ def is_bounded(item: DeviceInput) -> bool:
 
 
 def is_unwanted(letter: str) -> bool:
-    """Whether a letter steers a terminal or the direction of writing; one that Unicode has not given out yet does not."""
-    return (
-        category(letter) in {"Cc", "Cs", "Zl", "Zp"} or bidirectional(letter) in DIRECTING or letter in "\u200e\u200f"
-    )
+    """Whether a letter steers a terminal or the direction of writing; one that is not given out yet does not."""
+    marks = letter in "\u200e\u200f" or bidirectional(letter) in DIRECTING
+    return marks or category(letter) in {"Cc", "Cs", "Zl", "Zp"}
 
 
 DIRECTING = {"LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI"}
