@@ -93,7 +93,7 @@ async def test_an_artifact_that_fails_once_is_fetched_again(house: House) -> Non
 # --- the disk ---------------------------------------------------------------------------------------------------------
 
 
-async def test_a_full_disk_at_the_write_ahead_sends_nothing_and_tells_the_owner(house: House) -> None:
+async def test_a_yes_that_a_full_disk_does_not_take_is_none_and_can_be_said_again(house: House) -> None:
     full_disk = FullDisk(house.coordinator.store)
     device = await house.open_device("plug")
     await house.until(lambda: house.view("plug").offer is not None)
@@ -102,10 +102,30 @@ async def test_a_full_disk_at_the_write_ahead_sends_nothing_and_tells_the_owner(
         await house.coordinator.async_ask(ApproveRequested(house.device_id("plug"), "test"))
     assert failed.value.reason is Reason.DISK_FULL
     await house.until(lambda: _has_issue(house, "store_failed"))
+    await full_disk.empty()
+    await house.until(lambda: not _has_issue(house, "store_failed"))
+    assert (await house.verdict("plug")).state is S.CANCELED
+    assert await house.commands("plug") == 0
+    assert device.version == OLD
+    await house.approve("plug")
+    await house.until(lambda: device.version == NEW)
+    assert (await house.verdict("plug")).state is S.SUCCEEDED
+
+
+async def test_a_full_disk_at_the_write_ahead_sends_nothing_until_there_is_room(house: House) -> None:
+    full_disk = FullDisk(house.coordinator.store)
+    device = await house.open_device("plug")
+    await house.until(lambda: house.view("plug").offer is not None)
+    house.broker.stop()
+    await house.until(lambda: not house.coordinator.hub_view().connected)
+    await house.approve("plug")
+    await full_disk.fill()
+    house.broker.start()
+    await house.until(lambda: _has_issue(house, "store_failed"))
     assert await house.commands("plug") == 0
     assert device.version == OLD
     await full_disk.empty()
-    assert (await house.verdict("plug")).state is S.SUCCEEDED
+    assert (await house.verdict("plug", 40)).state is S.SUCCEEDED
     await house.until(lambda: not _has_issue(house, "store_failed"))
     assert await house.commands("plug") == 1
 
