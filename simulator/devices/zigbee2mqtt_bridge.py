@@ -209,7 +209,8 @@ class Zigbee2MqttBridge(BridgeVoice):
             return
         if kind in ("update", "schedule"):
             device.command(str(request.get("transaction", "")), retain=retain)
-        if device.ieee in self._running or device.does(ZigbeeMisbehaviour.BUSY):
+        overtaken = kind == "update" and device.does(ZigbeeMisbehaviour.OVERTAKEN)
+        if overtaken or device.ieee in self._running or device.does(ZigbeeMisbehaviour.BUSY):
             raise _Failed(f"OTA update or check for update already in progress for '{device.name}'")
         await self._begin(kind, device, request, downgrade=more == "downgrade")
 
@@ -260,8 +261,8 @@ class Zigbee2MqttBridge(BridgeVoice):
             data |= {"source": entry["url"], "release_notes": entry.get("releaseNotes", "")}
         await self.respond("check", request, data)
 
-    async def _notify(self, device: ZigbeeDevice) -> None:
-        if not device.hears:
+    async def _notify(self, device: ZigbeeDevice, *, update: bool = False) -> None:
+        if not device.hears or (update and device.does(ZigbeeMisbehaviour.DEAF_TO_UPDATES)):
             await self._pause(NOTIFY_SECONDS)
             raise _Failed("Device didn't respond to OTA request")
         await self._pause(0.2)
@@ -310,7 +311,7 @@ class Zigbee2MqttBridge(BridgeVoice):
     async def _update(self, device: ZigbeeDevice, source: _Source, *, awake: bool = False) -> OtaFile | None:
         """Carry out an update; ``None`` if there is no image that the bridge would send."""
         if not awake:
-            await self._notify(device)
+            await self._notify(device, update=True)
         file = await self._image(device, source)
         if file is None or not _is_wanted(device, file.file_version, downgrade=source.downgrade):
             await self.say_checked(device, None)
@@ -333,7 +334,8 @@ class Zigbee2MqttBridge(BridgeVoice):
             url, sha512 = entry["url"], entry.get("sha512", "")
         try:
             body = await self._fetch(device, url)
-            if sha512 and hashlib.sha512(body).hexdigest() != sha512:
+            broken = device.does(ZigbeeMisbehaviour.FILE_UNUSABLE)
+            if broken or (sha512 and hashlib.sha512(body).hexdigest() != sha512):
                 return None
             return read_ota(body)
         except (_Failed, NotAnImage):
