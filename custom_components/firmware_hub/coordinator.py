@@ -48,7 +48,7 @@ class FirmwareHubCoordinator:
         self._executor = Executor(hass, entry, self.hub, outside, self.send, self._show)
         self._stopped = False
         self._set: dict[type[i.Input], i.Input] = {}
-        self._asks: deque[tuple[i.Input, asyncio.Future[None]]] = deque()
+        self._asking: deque[asyncio.Future[None]] = deque()
         self._shown: dict[DeviceId, None] = {}
         self._known: dict[DeviceId, None] = {}
         self._fresh: dict[DeviceId, None] = {}
@@ -90,10 +90,10 @@ class FirmwareHubCoordinator:
     async def async_stop(self) -> None:
         """Take nothing in any more, write down what was taken in, and answer whoever asked. Safe to call twice."""
         self._stopped = True
-        while self._asks:
-            _, done = self._asks.popleft()
-            if not done.done():
-                done.set_exception(OutsideFailed(Reason.HUB_STOPPED))
+        while self._asking:
+            turn = self._asking.popleft()
+            if not turn.done():
+                turn.set_result(None)  # who had not its turn yet finds the hub stopped
         await self._executor.async_stop()
 
     @callback
@@ -129,29 +129,31 @@ class FirmwareHubCoordinator:
 
     async def async_ask(self, item: i.PersonInput) -> None:
         """Ask for a person; returns when it is durable. Raises Refused (a rule) or OutsideFailed (not saved)."""
-        if self._stopped:
-            raise OutsideFailed(Reason.HUB_STOPPED)
+        await self._turn()
         done: asyncio.Future[None] = self._hass.loop.create_future()
-        self._asks.append((item, done))
-        if len(self._asks) == 1:
-            self._hass.loop.call_soon(self._answer)
+        self._carry(self.hub.receive(item, dt_util.utcnow()), done)
         await done
 
+    async def _turn(self) -> None:
+        """Wait to be asked: a thousand approvals in one go would hold up the loop (measured)."""
+        if not self._stopped:
+            turn: asyncio.Future[None] = self._hass.loop.create_future()
+            self._asking.append(turn)
+            if len(self._asking) == 1:
+                self._hass.loop.call_soon(self._next_turns)
+            await turn
+        if self._stopped:
+            raise OutsideFailed(Reason.HUB_STOPPED)
+
     @callback
-    def _answer(self) -> None:
-        """Answer a slice of what people asked: a thousand approvals in one go would hold up the loop (measured)."""
-        for _ in range(min(len(self._asks), limits.APPROVALS_PER_TURN)):
-            item, done = self._asks.popleft()
-            if done.cancelled():
-                continue
-            try:
-                effects = self.hub.receive(item, dt_util.utcnow())
-            except Refused as refused:
-                done.set_exception(refused)
-            else:
-                self._carry(effects, done)
-        if self._asks:
-            self._hass.loop.call_soon(self._answer)
+    def _next_turns(self) -> None:
+        """Let the next few ask."""
+        for _ in range(min(len(self._asking), limits.APPROVALS_PER_TURN)):
+            turn = self._asking.popleft()
+            if not turn.done():
+                turn.set_result(None)
+        if self._asking:
+            self._hass.loop.call_soon(self._next_turns)
 
     @callback
     def _carry(self, effects: list[e.Effect], done: asyncio.Future[None] | None = None) -> None:

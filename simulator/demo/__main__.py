@@ -87,7 +87,8 @@ async def _run(options: argparse.Namespace) -> Result | None:
     console = Console(width=None if sys.stdout.isatty() else WIDTH)
     task = asyncio.current_task()
     if task is not None:
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        for number in (signal.SIGINT, signal.SIGTERM):  # a job in the background ignores SIGINT unless it is asked for
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
 
     def say(text: str) -> None:
         line = f"[{time.monotonic() - began:5.1f} s] {text}"

@@ -141,6 +141,13 @@ class TestTheDevice:
         answer = device_says(device=device(sleeps=True), presence=Presence(online=False), install=install(fetched=True))
         assert answer == No(Reason.DEVICE_ASLEEP)
 
+    def test_the_battery_of_a_sleeping_device_is_asked_about_when_it_wakes(self) -> None:
+        sleeper = device(sleeps=True, battery_powered=True)
+        assert device_says(device=sleeper, presence=Presence(online=False)) is None
+        assert device_says(device=sleeper, presence=Presence(online=True)) == No(
+            Reason.BATTERY_UNKNOWN, {"needed": "50"}
+        )
+
     def test_settings_that_will_be_changed_must_be_known(self) -> None:
         answer = device_says(capabilities=capabilities(borrows=("url",)))
         assert answer == No(Reason.NO_SETTINGS_KNOWN, {}, NIGHT + limits.SILENT_RETRY)

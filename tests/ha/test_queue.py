@@ -4,6 +4,7 @@ import asyncio
 import shutil
 import threading
 from collections.abc import Iterable
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from pytest_homeassistant_custom_component.common import async_fire_mqtt_message
 from custom_components.firmware_hub.const import DOMAIN
 from custom_components.firmware_hub.core.effects import Effect, QueryDevice, Save
 from custom_components.firmware_hub.core.errors import OutsideFailed, Reason
-from custom_components.firmware_hub.core.inputs import ApproveRequested
+from custom_components.firmware_hub.core.inputs import ApproveRequested, CheckRequested, Input
 from custom_components.firmware_hub.dialects.base import Outgoing
 from simulator.tricks import Trick
 from tests.ha.home import MAC, Home, fire_tasmota, tasmota_config, until
@@ -48,6 +49,30 @@ async def test_one_save_that_no_database_takes_ends_nothing(home: Home) -> None:
     assert failed.value.reason is Reason.DISK_FAILED
     async with asyncio.timeout(10):
         await home.call("update.install", entity_id=entity_id)
+    assert home.hub.hub_view().waiting == 1
+
+
+async def test_one_request_that_meets_a_mistake_of_ours_keeps_no_other_from_its_answer(
+    home: Home, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await offered(home)
+    receive = home.hub.hub.receive
+
+    def mistaken(item: Input, now: datetime) -> list[Effect]:
+        if isinstance(item, CheckRequested):
+            raise KeyError("a mistake")
+        return receive(item, now)
+
+    monkeypatch.setattr(home.hub.hub, "receive", mistaken)
+    async with asyncio.timeout(10):
+        asked = asyncio.gather(
+            home.hub.async_ask(CheckRequested("anna")),
+            home.hub.async_ask(ApproveRequested(PLUG, "anna")),
+            return_exceptions=True,
+        )
+        mistake, answer = await asked
+    assert isinstance(mistake, KeyError)
+    assert answer is None
     assert home.hub.hub_view().waiting == 1
 
 

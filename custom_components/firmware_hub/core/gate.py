@@ -107,10 +107,13 @@ def device_says(asked: Asked, now: datetime) -> No | None:
         return No(Reason.LASTING_COMMAND, {"detail": asked.lasting})
     if (answer := _approval_says(asked, now)) is not None:
         return answer
-    if asked.presence.online is False and (asked.install.fetched or not device.sleeps):
+    away = asked.presence.online is False
+    if away and (asked.install.fetched or not device.sleeps):
         return No(Reason.DEVICE_ASLEEP if device.sleeps else Reason.DEVICE_OFFLINE)
     if any(name not in device.settings for name in asked.capabilities.borrows):
         return No(Reason.NO_SETTINGS_KNOWN, {}, now + limits.SILENT_RETRY)
+    if away:
+        return _space_says(asked)  # how full its battery is it says when it wakes; until then its image is fetched
     return _battery_says(asked, now) or _space_says(asked)
 
 
