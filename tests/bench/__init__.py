@@ -1,1 +1,1 @@
-"""What the hub costs, measured against named peers on the same machine. For script/bench; pytest collects nothing."""
+"""What the hub costs, measured against named peers on the same machine. For script/bench; tests run the cheap rows."""

@@ -12,7 +12,7 @@ from time import monotonic
 
 from custom_components.firmware_hub.core import limits
 from simulator.broker import Broker
-from tests.bench import core, disk, feeds, homes
+from tests.bench import core, disk, families, feeds, homes, hostile, repositories
 from tests.bench.figures import Figure, Run, as_json, machine, show
 
 type Row = Callable[[Run], list[Figure] | Awaitable[list[Figure]]]
@@ -28,6 +28,10 @@ ROWS: dict[str, Row] = {
     "cold_start": homes.cold_start,
     "manifest": feeds.manifest,
     "tasmota": feeds.tasmota,
+    "zigbee": feeds.zigbee,
+    "tuf": repositories.tuf,
+    "families": families.families,
+    "hostile": hostile.hostile,
 }
 DEVICES = (1_000, limits.MAX_DEVICES)
 

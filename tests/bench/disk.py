@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import json
 import secrets
 import sqlite3
 import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 from statistics import median
@@ -17,8 +15,8 @@ from time import perf_counter
 from custom_components.firmware_hub.core import effects as e
 from custom_components.firmware_hub.core.records import to_json
 from custom_components.firmware_hub.store import Store
-from simulator.demo.home_assistant import ROOT
 from simulator.vendor import Vendor
+from tests.bench.apart import apart
 from tests.bench.core import Core
 from tests.bench.figures import Figure, Run, ratio
 from tests.bench.homes import folder
@@ -105,15 +103,7 @@ async def artifact(run: Run) -> list[Figure]:
 
 async def _fetch(url: str, digest: str, cache: Path) -> dict[str, float]:
     """Fetch it in a process of its own, whose memory is nobody else's."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "tests.bench.fetch", url, digest, str(SIZE), str(cache)),
-        stdout=subprocess.PIPE,
-        cwd=ROOT,
-    )
-    out, _ = await process.communicate()
-    if process.returncode:
-        raise RuntimeError("the artifact was not fetched")
-    answer: dict[str, float] = json.loads(out)
+    answer: dict[str, float] = await apart("fetch", url, digest, str(SIZE), str(cache))
     return answer
 
 

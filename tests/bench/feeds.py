@@ -1,4 +1,4 @@
-"""The rows of the feeds: a signed manifest verified and read, and Tasmota's public list read and matched."""
+"""The rows of the feeds: a signed manifest verified and read, and the public lists of Tasmota and of Zigbee-OTA."""
 
 from __future__ import annotations
 
@@ -12,14 +12,20 @@ from custom_components.firmware_hub.core.matching import Catalogue
 from custom_components.firmware_hub.core.model import Feed, FitKey, Trust
 from custom_components.firmware_hub.sources import BY_NAME
 from custom_components.firmware_hub.sources.github_releases import TASMOTA_FEED
+from custom_components.firmware_hub.sources.zigbee_ota_index import ZIGBEE_OTA_FEED
 from simulator.github import API, TasmotaRelease, answer
 from simulator.images import Image
 from simulator.vendor import Vendor
+from tests.bench.apart import apart, python_of_the_tests
 from tests.bench.figures import Figure, Run, ratio
+from tests.bench.homes import folder
 from tests.bench.messages import MAKER, MODEL
+from tests.bench.reading import memory
+from tests.bench.zigbee_list import listed
 
 RELEASES = (50, 5_000)
 TASMOTA_RELEASES = 10
+ZIGBEE_DEVICES = 1_000
 LANGUAGES = 100
 """Images per release beyond the usual ones: Tasmota publishes several hundred files with each."""
 
@@ -51,10 +57,19 @@ async def manifest(run: Run) -> list[Figure]:
                     raise RuntimeError("not all releases were read")
             what = f"verify and read {count:,} releases ({len(raw) / 1e6:.2g} MB), against the bare signature check"
             figures.append(ratio("manifest", what, None, ours, theirs))
+            what = f"memory to verify and read {count:,} releases, beside json.loads"
+            figures.append(await _memory(run, "manifest", what, raw, vendor.public_jwk))
     return figures
 
 
-def tasmota(run: Run) -> list[Figure]:
+async def _memory(run: Run, row: str, what: str, raw: bytes, feed: str) -> Figure:
+    with folder() as place:
+        document = place / "document"
+        document.write_bytes(raw)
+        return await memory(run, row, what, document, feed)
+
+
+async def tasmota(run: Run) -> list[Figure]:
     """Read the list of Tasmota's releases and match devices, against parsing the same bytes as JSON."""
     raw = _list_of_releases()
     ours: list[float] = []
@@ -79,7 +94,38 @@ def tasmota(run: Run) -> list[Figure]:
     what = f"read {TASMOTA_RELEASES} releases ({len(raw) / 1e6:.2g} MB), against json.loads"
     figure = ratio("tasmota", what, None, ours, theirs)
     figure.medians["files"] = files
-    return [figure, Figure("tasmota", f"match {len(_KINDS)} kinds of device", None, "ms", tuple(match))]
+    return [
+        figure,
+        Figure("tasmota", f"match {len(_KINDS)} kinds of device", None, "ms", tuple(match)),
+        await _memory(run, "tasmota", "memory to read them, beside json.loads", raw, "tasmota"),
+    ]
+
+
+async def zigbee(run: Run) -> list[Figure]:
+    """Read Zigbee-OTA's list and match devices, against json.loads of the same text and zigpy's own matching."""
+    where, raw = listed()
+    ours: list[float] = []
+    theirs: list[float] = []
+    images = 0
+    for _ in run.rounds(7):
+        began = perf_counter()
+        read = read_manifest(raw, ZIGBEE_OTA_FEED, BY_NAME[ZIGBEE_OTA_FEED.source])
+        ours.append(perf_counter() - began)
+        began = perf_counter()
+        images = len(json.loads(raw))
+        theirs.append(perf_counter() - began)
+        if not read.releases:
+            raise RuntimeError("the list was not read")
+    what = f"read {images:,} images ({len(raw) / 1e6:.2g} MB, {where}), against json.loads"
+    devices, rounds = (ZIGBEE_DEVICES // 20, 1) if run.quick else (ZIGBEE_DEVICES, 7)
+    match = await apart("zigbee_match", str(devices), str(rounds), python=python_of_the_tests())
+    figure = ratio("zigbee", "match them, against zigpy's own matching", devices, match["hub"], match["zigpy"])
+    figure.medians["offers"] = match["offers"]
+    return [
+        ratio("zigbee", what, None, ours, theirs),
+        figure,
+        await _memory(run, "zigbee", "memory to read them, beside json.loads", raw, "zigbee"),
+    ]
 
 
 def _list_of_releases() -> bytes:

@@ -12,14 +12,7 @@ import aiohttp
 
 from custom_components.firmware_hub.core.model import Artifact, ArtifactRole
 from custom_components.firmware_hub.download import Downloader
-
-_STATUS = Path("/proc/self/status")
-_RESET_PEAK = "5"  # proc(5), clear_refs
-
-
-def _bytes(name: str) -> int:
-    line = next(line for line in _STATUS.read_text("ascii").splitlines() if line.startswith(name))
-    return int(line.split()[1]) * 1024
+from tests.bench.apart import Peak
 
 
 async def _fetch(url: str, digest: str, size: int, cache: Path) -> dict[str, float]:
@@ -27,14 +20,13 @@ async def _fetch(url: str, digest: str, size: int, cache: Path) -> dict[str, flo
     async with aiohttp.ClientSession() as session:
         downloader = Downloader(session, cache, 1 << 30, asyncio.to_thread)
         await asyncio.to_thread(int)  # a thread is there, as it is in Home Assistant
-        Path("/proc/self/clear_refs").write_text(_RESET_PEAK, "ascii")
-        base = _bytes("VmRSS:")
-        began = perf_counter()
-        path = await downloader.async_artifact(artifact)
-        seconds = perf_counter() - began
+        with Peak() as peak:
+            began = perf_counter()
+            path = await downloader.async_artifact(artifact)
+            seconds = perf_counter() - began
         if path.stat().st_size != size:
             raise RuntimeError("not all of it is there")
-        return {"seconds": seconds, "bytes": float(_bytes("VmHWM:") - base)}
+        return {"seconds": seconds, "bytes": peak.bytes}
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ class Home:
         self._folder = folder
         self._broker = broker
         self._process: asyncio.subprocess.Process | None = None
+        self._mqtt = ""
         self.began = 0.0
 
     async def __aenter__(self) -> Self:
@@ -99,7 +100,13 @@ class Home:
         """Add Home Assistant's own MQTT; discovery is on, as it is by default."""
         other = {"set_client_cert": False, "set_ca_cert": "off", "transport": "tcp", "tls_insecure": False}
         answer = {"broker": self._broker.host, "port": self._broker.port, "protocol": "5", "other_settings": other}
-        await self.tell("set_up", domain="mqtt", answer=answer)
+        self._mqtt = await self.tell("set_up", domain="mqtt", answer=answer)
+        await self.tell("no_delay")
+
+    async def end_discovery(self) -> None:
+        """Switch off the discovery of Home Assistant's own MQTT, which reloads it."""
+        await self.tell("set_options", entry_id=self._mqtt, options={"discovery": False})
+        await self.tell("idle")
         await self.tell("no_delay")
 
     async def set_up_hub(self, vendor: Vendor | None = None) -> str:
