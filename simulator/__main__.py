@@ -76,7 +76,7 @@ async def _run(options: argparse.Namespace) -> None:
     async with Vendor(port=options.vendor_port or None) as vendor:
         vendor.add_release(replace(PLUG, version="1.1.0"))
         vendor.add_tasmota_release(FAMILIES["tasmota"].new)
-        publish_indexes(vendor)
+        publish_indexes(vendor, vendor)
         print(f"signed manifest   {vendor.manifest_url}\nits key           {vendor.public_jwk}")
         print(f"Tasmota's mirror  {vendor.releases_url}")
         print(f"Shelly's mirrors  {vendor.shelly_url}  {vendor.shelly_gen1_url}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 from simulator.devices.base import SimulatedDevice
 from simulator.devices.esphome import EsphomeMisbehaviour
@@ -28,6 +29,7 @@ from simulator.fleet import (
     ZIGBEE,
     Fleet,
 )
+from simulator.github import FILES as TASMOTA_FILES
 from simulator.images import Image
 from simulator.vendor import ZIGBEE_PATH, Vendor
 
@@ -58,6 +60,8 @@ FAMILIES: Mapping[str, Family] = {
 
 OFFERED_BY_VENDOR = ("esphome", "openmqttgateway", "ha_update")
 """Families whose devices take what their vendors offer and nothing else, from a plain address."""
+TOLD_BY_VENDOR = (*OFFERED_BY_VENDOR, "shelly_gen1")
+"""Families whose devices are told by their vendors what there is for them."""
 
 
 def parse(text: str) -> dict[str, int]:
@@ -77,15 +81,50 @@ def family_of(name: str) -> str:
     return name.rpartition("-")[0]
 
 
-def publish_indexes(vendor: Vendor) -> None:
-    """Publish the new versions of the families whose vendors have indexes of their own."""
-    vendor.add_shelly_release(replace(SHELLY, version=FAMILIES["shelly"].new))
-    vendor.add_shelly_gen1_release(replace(SHELLY_GEN1, version=FAMILIES["shelly_gen1"].new))
-    vendor.add_zigbee_release(replace(ZIGBEE, version=FAMILIES["zigbee2mqtt"].new))
-    for name in OFFERED_BY_VENDOR:
-        vendor.add_file(f"{name}.bin", replace(FAMILIES[name].old, version=FAMILIES[name].new).build("esp"))
-    # Nobody but its owner says which file is for which chip: it is on the maker's own list.
-    vendor.add_release(replace(OPENBEKEN, version=FAMILIES["openbeken"].new))
+def publish_indexes(vendor: Vendor, maker: Vendor) -> None:
+    """Publish the new versions of the families whose vendors have indexes of their own, and what only ``maker`` lists.
+
+    Tasmota's releases and the maker's own models are published by whoever says how large they are.
+    """
+    for family, kind in FAMILIES.items():
+        if family not in {"open", "tasmota"}:
+            # Nobody but its owner says which file is for an OpenBeken chip: it is on the maker's own list.
+            publish(maker if family == "openbeken" else vendor, family, replace(kind.old, version=kind.new))
+
+
+def publish(vendor: Vendor, family: str, image: Image, **options: Any) -> None:
+    """Publish an image where devices of its family, or the hub for them, look for it.
+
+    ``options`` are those of ``Vendor.add_release`` for what is in the maker's manifest, and those of
+    ``Vendor.add_zigbee_release``.
+    """
+    match family:
+        case "tasmota":
+            releases = [release for release in vendor.tasmota if release.version == image.version]
+            release = releases[0] if releases else vendor.add_tasmota_release(image.version)
+            release.assets.setdefault(f"{TASMOTA_FILES[image.model]}.bin", image.build("esp"))
+        case "shelly":
+            vendor.add_shelly_release(image)
+        case "shelly_gen1":
+            vendor.add_shelly_gen1_release(image)
+        case "zigbee2mqtt":
+            vendor.add_zigbee_release(image, **options)
+        case _ if family in OFFERED_BY_VENDOR:
+            vendor.add_file(_file(family, image), image.build("esp"))
+        case _:
+            vendor.add_release(image, **options)
+
+
+def offered(vendor: Vendor, family: str, image: Image) -> dict[str, str]:
+    """Return what a device knows of an image that its vendor offers it; nothing in families where a caller chooses."""
+    if family not in TOLD_BY_VENDOR:
+        return {}
+    # These devices fetch from their vendor, over plain HTTP.
+    return {"offered": image.version, "offered_url": vendor.plain_url(_file(family, image))}
+
+
+def _file(family: str, image: Image) -> str:
+    return f"{image.model}.zip" if family == "shelly_gen1" else f"{family}-{image.model}.bin"
 
 
 def populate(
@@ -101,25 +140,12 @@ def populate(
 
 
 def _add(fleet: Fleet, vendor: Vendor, family: str, number: int, wrong: Sequence[str]) -> SimulatedDevice:
-    name, even = f"{family}-{number}", number % 2 == 0
-    if family in OFFERED_BY_VENDOR:
-        offer = {"offered": FAMILIES[family].new, "offered_url": vendor.plain_url(f"{family}.bin")}
-        made: SimulatedDevice = getattr(fleet, family)(name, misbehaviours=wrong, **offer)
-        return made
-    match family:
-        case "open":
-            return fleet.open(name, misbehaviours=wrong, slots=2 if even else 1)
-        case "tasmota":
-            return fleet.tasmota(name, SMALL if even else TASMOTA, misbehaviours=wrong)
-        case "shelly":
-            return fleet.shelly(name, misbehaviours=wrong)
-        case "shelly_gen1":
-            # These devices fetch over plain HTTP from their vendor.
-            offered = vendor.plain_url(f"{SHELLY_GEN1.model}.zip")
-            return fleet.shelly_gen1(
-                name, misbehaviours=wrong, offered=FAMILIES["shelly_gen1"].new, offered_url=offered
-            )
-        case "openbeken":
-            return fleet.openbeken(name, misbehaviours=wrong)
-        case _:
-            return fleet.zigbee2mqtt(name, misbehaviours=wrong)
+    kind, even = FAMILIES[family], number % 2 == 0
+    options: dict[str, Any] = {"misbehaviours": wrong}
+    options |= offered(vendor, family, replace(kind.old, version=kind.new))
+    if family == "open":
+        options["slots"] = 2 if even else 1
+    elif family == "tasmota":
+        options["image"] = SMALL if even else TASMOTA
+    made: SimulatedDevice = getattr(fleet, family)(f"{family}-{number}", **options)
+    return made

@@ -41,6 +41,8 @@ COMMANDS = (
     "maker/+/install",
 )
 """Where all families hear, as filters of which no two select one topic."""
+ZIGBEE2MQTT = "zigbee2mqtt"
+"""Where a Zigbee2MQTT is if nothing else was chosen."""
 AT_ONCE = 50
 """Devices that are switched on at the same time."""
 PLUG = Image("Acme", "PLUG-S1", "1.0.0", hardware="rev2")
@@ -68,7 +70,7 @@ class Fleet(Watched):
         self.devices: dict[str, SimulatedDevice] = {}
         self.speed = speed
         self.index: list[dict[str, Any]] = []
-        self._bridge: Zigbee2MqttBridge | None = None
+        self.bridges: dict[str, Zigbee2MqttBridge] = {}
         self._host, self._port = host, port
         self._board = Switchboard(host, port, filters=COMMANDS) if shared else None
         self._session: aiohttp.ClientSession | None = None
@@ -138,14 +140,22 @@ class Fleet(Watched):
         self._add(device)
         return device
 
-    def zigbee2mqtt(self, name: str, image: Image = ZIGBEE, **options: Any) -> ZigbeeDevice:
-        """Add a device behind the fleet's Zigbee2MQTT; ``options`` are those of ``ZigbeeDevice``.
+    def zigbee2mqtt(self, name: str, image: Image = ZIGBEE, *, base: str = ZIGBEE2MQTT, **options: Any) -> ZigbeeDevice:
+        """Add a device behind the fleet's Zigbee2MQTT at ``base``; ``options`` are those of ``ZigbeeDevice``.
 
-        The bridge knows the images of ``index`` and is switched on with the fleet: no device is added to it later.
+        A bridge knows the images of ``index`` and is switched on with the fleet: no device is added to it later.
+
+        Raises:
+            ValueError: a second bridge in a fleet with one connection, which hears the first one's requests only.
         """
-        if self._bridge is None:
-            self._bridge = Zigbee2MqttBridge(link=self._link(), speed=self.speed)
-        device = self._bridge.add(name, image, **options)
+        if self._board is not None and base != ZIGBEE2MQTT:
+            raise ValueError(f"one connection for all hears nothing at {base}")
+        if base not in self.bridges:
+            self.bridges[base] = Zigbee2MqttBridge(link=self._link(), base=base, speed=self.speed)
+        bridge = self.bridges[base]
+        numbers = (list(self.bridges).index(base), len(bridge.devices) + 2)
+        defaults: dict[str, Any] = {"ieee": f"0x000d6f{numbers[0]:02x}{numbers[1]:08x}"}
+        device = bridge.add(name, image, **defaults | options)
         self._add(device)
         return device
 
@@ -175,9 +185,9 @@ class Fleet(Watched):
         if self._board is not None:
             await self._board.__aenter__()
         await self.start(device for device in self.devices.values() if not isinstance(device, ZigbeeDevice))
-        if self._bridge is not None:
-            self._bridge.index = self.index
-            await self._bridge.start()
+        for bridge in self.bridges.values():
+            bridge.index = self.index
+            await bridge.start()
         return self
 
     async def __aexit__(
@@ -185,7 +195,7 @@ class Fleet(Watched):
     ) -> None:
         """Switch everything off."""
         try:
-            behind = [] if self._bridge is None else [self._bridge.stop]
+            behind = [bridge.stop for bridge in self.bridges.values()]
             others = [one.stop for one in self.devices.values() if not isinstance(one, ZigbeeDevice)]
             await _in_parallel([*behind, *others])
         finally:

@@ -16,6 +16,17 @@ API = f"/repos/{OWNER}"
 DOWNLOADS = f"/{OWNER}/releases/download"
 PUBLISHED = "2026-11-01T10:00:00Z"
 
+FILES = {
+    "ESP8266": "tasmota",
+    "ESP32": "tasmota32",
+    "ESP32-SOLO1": "tasmota32solo1",
+    "ESP32-C2": "tasmota32c2",
+    "ESP32-C3": "tasmota32c3",
+    "ESP32-C6": "tasmota32c6",
+    "ESP32-S2": "tasmota32s2",
+    "ESP32-S3": "tasmota32s3",
+}
+"""By chip how the file of its plain image is called, without the ending."""
 USUAL = (
     ("tasmota", "ESP8266", "tasmota", 24_000),
     ("tasmota-lite", "ESP8266", "lite", 18_000),

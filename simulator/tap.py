@@ -9,7 +9,7 @@ import re
 import socket
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any, Self, cast, override
@@ -24,6 +24,7 @@ OPEN_COMMAND = re.compile(r"^fwhub/device/([^/]+)/command$")
 ZIGBEE_COMMAND = re.compile(r"/bridge/request/device/ota_update/(?:update|schedule)(?:/downgrade)?$")
 SHELLY_CALL = re.compile(r"^(?!fwhub/)(.+)(?<!/events)/rpc$")
 SHELLY_GEN1_COMMAND = re.compile(r"^shellies/(?:([^/]+)/)?command$")
+ANNOUNCEMENT = re.compile(r"^homeassistant/(?:update|device)/(?:[^/]+/){1,2}config$")
 MARKER = "simulator/tap/"
 RECONNECT_AFTER = 0.05
 DONT_SEND_RETAINED = 2
@@ -65,7 +66,8 @@ class InstallCommand:
     """One order to install.
 
     ``attempt`` is the attempt id (open), the transaction (Zigbee2MQTT), the id of the call (Shelly) or the image's
-    address (Tasmota knows no ids); a Shelly of the first generation is told nothing that could tell two orders apart.
+    address (Tasmota and OpenBeken know no ids); a Shelly of the first generation and whatever announced its update to
+    Home Assistant (ESPHome, OpenMQTTGateway, others) are told nothing that could tell two orders apart.
     """
 
     dialect: str
@@ -153,9 +155,9 @@ class BrokerTap(Watched):
     # --- counting ----------------------------------------------------------------------------------------------------
 
     def install_commands(self, device: str | None = None) -> list[InstallCommand]:
-        """All orders to install, or those to one device (its id, or its Tasmota topic)."""
-        urls: dict[str, str] = {}
-        commands = [command for seen in self.messages for command in _read(seen, urls)]
+        """All orders to install, or those to one device: its id, its Tasmota topic, or the name that it announced."""
+        said = _Said()
+        commands = [command for seen in self.messages for command in _read(seen, said)]
         return [command for command in commands if device is None or command.device == device]
 
     def attempts(self) -> Counter[tuple[str, str]]:
@@ -179,9 +181,11 @@ class BrokerTap(Watched):
 
     def lasting_commands(self) -> list[Seen]:
         """Messages to devices, of any kind, that were published retained or with a QoS above 0: both are forbidden."""
-        return [
-            seen for seen in self.messages if _is_command(seen.topic) and seen.payload and (seen.retain or seen.qos)
-        ]
+        said = _Said()
+        for seen in self.messages:
+            said.note(seen)
+        orders = (seen for seen in self.messages if _is_command(seen.topic) or seen.topic in said.orders)
+        return [seen for seen in orders if seen.payload and (seen.retain or seen.qos)]
 
     async def _connected(self) -> aiomqtt.Client:
         await self.wait_for(lambda _: self._client is not None)
@@ -257,8 +261,45 @@ def _is_command(topic: str) -> bool:
     return any(each.match(topic) for each in patterns) or "cmnd" in topic.split("/") or "/bridge/request/" in topic
 
 
-def _read(seen: Seen, urls: dict[str, str]) -> list[InstallCommand]:
-    """Return the install commands in one message; ``urls`` remembers each Tasmota device's last ``OtaUrl``."""
+@dataclass(slots=True)
+class _Said:
+    """What was said before, without which later messages cannot be understood.
+
+    Attributes:
+        urls: each Tasmota device's last ``OtaUrl``.
+        orders: for each topic that was announced to Home Assistant for ordering an update, family and name of whose.
+    """
+
+    urls: dict[str, str] = field(default_factory=dict)
+    orders: dict[str, tuple[str, str]] = field(default_factory=dict)
+
+    def note(self, seen: Seen) -> None:
+        """Remember an announcement; all others than those of updates order nothing."""
+        if not ANNOUNCEMENT.match(seen.topic):
+            return
+        config = _object(seen.json)
+        device = _object(config.get("dev") or config.get("device"))
+        parts = _object(config.get("cmps") or config.get("components")) or {"": config}
+        for part in map(_object, parts.values()):
+            topic = str(part.get("cmd_t") or part.get("command_topic") or "")
+            if topic and (part.get("p") or part.get("platform") or "update") == "update":
+                place = topic.replace("~", str(config.get("~", "")))
+                self.orders[place] = (_announced_family(device), str(device.get("name", "")))
+
+
+def _object(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _announced_family(device: dict[str, Any]) -> str:
+    if "(ESPHome " in str(device.get("sw", "")):
+        return "esphome"
+    return "openmqttgateway" if device.get("mf") == "OMG_community" else "ha_update"
+
+
+def _read(seen: Seen, said: _Said) -> list[InstallCommand]:
+    """Return the install commands in one message."""
+    said.note(seen)
     if found := OPEN_COMMAND.match(seen.topic):
         return _read_open(seen, found.group(1))
     if ZIGBEE_COMMAND.search(seen.topic):
@@ -267,6 +308,14 @@ def _read(seen: Seen, urls: dict[str, str]) -> list[InstallCommand]:
         return _read_shelly(seen, found.group(1))
     if found := SHELLY_GEN1_COMMAND.match(seen.topic):
         return _read_shelly_gen1(seen, found.group(1) or "")
+    if seen.topic in said.orders and seen.payload:
+        family, name = said.orders[seen.topic]
+        return [InstallCommand(family, name, "", "", seen.retain, seen.qos, seen.at)]
+    return _read_cmnd(seen, said.urls)
+
+
+def _read_cmnd(seen: Seen, urls: dict[str, str]) -> list[InstallCommand]:
+    """Read what Tasmota and OpenBeken are told; ``urls`` remembers each Tasmota device's last ``OtaUrl``."""
     levels = seen.topic.split("/")
     if "cmnd" not in levels[:-1]:
         return []
@@ -278,6 +327,8 @@ def _read(seen: Seen, urls: dict[str, str]) -> list[InstallCommand]:
         elif word in {"upgrade", "upload"} and value:
             url = urls.get(device, "")
             commands.append(InstallCommand("tasmota", device, url, url, seen.retain, seen.qos, seen.at))
+        elif word == "ota_http" and value:
+            commands.append(InstallCommand("openbeken", device, value, value, seen.retain, seen.qos, seen.at))
     return commands
 
 

@@ -95,7 +95,7 @@ def make_vendors() -> Vendors:
 def make_fleet(broker: Broker, vendors: Vendors, counts: Mapping[str, int]) -> tuple[Fleet, tuple[Part, ...]]:
     """Return as many devices of each family as are wanted beside the cast; all of them are to succeed."""
     fleet = Fleet(broker.host, broker.port, speed=SPEED)
-    publish_indexes(vendors.mirror)
+    publish_indexes(vendors.mirror, vendors.honest)
     devices = populate(fleet, vendors.mirror, counts, {})
     for device in devices:
         if isinstance(device, ZigbeeDevice):

@@ -164,12 +164,19 @@ def expected_lingering_timers() -> bool:
 
 
 @pytest.fixture
+def mqtt_options() -> dict[str, Any]:
+    """How Home Assistant's own MQTT is set up: it shows nothing of what devices announce, unless a test wants that."""
+    return {"birth_message": {}, "discovery": False}
+
+
+@pytest.fixture
 async def house(
     hass: HomeAssistant,
     enable_custom_integrations: None,
     mock_hass_config: None,
     socket_enabled: None,
     short_limits: None,
+    mqtt_options: dict[str, Any],
 ) -> AsyncIterator[House]:
     """Build the house, with a window that is open all day."""
     async with AsyncExitStack() as stack:
@@ -179,7 +186,7 @@ async def house(
         mqtt_entry = MockConfigEntry(
             domain="mqtt",
             data={"broker": broker.host, "port": broker.port, "protocol": "5"},
-            options={"birth_message": {}, "discovery": False},
+            options=mqtt_options,
             version=mqtt.CONFIG_ENTRY_VERSION,
             minor_version=mqtt.CONFIG_ENTRY_MINOR_VERSION,
         )

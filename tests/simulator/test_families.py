@@ -28,7 +28,7 @@ def test_a_device_is_called_after_its_family(family: str) -> None:
 
 @pytest.mark.parametrize("shared", [False, True], ids=["own connections", "one connection"])
 async def test_every_family_is_there_and_runs_what_it_ran_first(broker: Broker, vendor: Vendor, shared: bool) -> None:
-    publish_indexes(vendor)
+    publish_indexes(vendor, vendor)
     fleet = Fleet(broker.host, broker.port, speed=1000, shared=shared)
     devices = populate(fleet, vendor, dict.fromkeys(FAMILIES, 2), {"open-1": ["comes_back_old"]})
     async with fleet:
@@ -38,7 +38,7 @@ async def test_every_family_is_there_and_runs_what_it_ran_first(broker: Broker, 
 
 
 async def test_the_bridge_of_a_fleet_knows_what_is_published(broker: Broker, tap: BrokerTap, vendor: Vendor) -> None:
-    publish_indexes(vendor)
+    publish_indexes(vendor, vendor)
     fleet = Fleet(broker.host, broker.port, speed=1000)
     (lamp,) = populate(fleet, vendor, {"zigbee2mqtt": 1}, {})
     async with fleet:

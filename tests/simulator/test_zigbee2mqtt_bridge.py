@@ -382,6 +382,7 @@ async def test_an_index_is_held_to_its_digest(hub: Hub, genuine: bool) -> None:
         ),
         (ZigbeeMisbehaviour.GIVES_UP, "(OTA update of 0x000d6f0000000002 failed with reason: ABORT)"),
         (ZigbeeMisbehaviour.SILENT, "(Device didn't respond to OTA request)"),
+        (ZigbeeMisbehaviour.DEAF_TO_UPDATES, "(Device didn't respond to OTA request)"),
         (
             ZigbeeMisbehaviour.STALLS,
             f"(Device 0x000d6f0000000002 did not start/finish firmware download after being notified. ({TIMEOUT}))",
@@ -413,8 +414,22 @@ async def test_a_device_that_flashes_anything_becomes_it(hub: Hub) -> None:
     assert lamp.image == NEW
 
 
-async def test_a_device_that_is_busy_is_left_alone(hub: Hub) -> None:
-    _, lamp = await hub.lamp(ZigbeeMisbehaviour.BUSY)
+async def test_a_device_that_hears_no_updates_still_says_what_it_runs(hub: Hub) -> None:
+    _, lamp = await hub.lamp(ZigbeeMisbehaviour.DEAF_TO_UPDATES)
+    await hub.ask("check", lamp)
+    assert (await hub.answer("check"))["status"] == "ok"
+
+
+async def test_a_file_that_the_bridge_cannot_use_is_no_image(hub: Hub) -> None:
+    _, lamp = await hub.lamp(ZigbeeMisbehaviour.FILE_UNUSABLE)
+    await hub.install(lamp)
+    assert await hub.error("update") == "Update of 'bulb' failed (No image currently available)"
+    assert (hub.states()[-1], lamp.image) == ("idle", OLD)
+
+
+@pytest.mark.parametrize("misbehaviour", [ZigbeeMisbehaviour.BUSY, ZigbeeMisbehaviour.OVERTAKEN])
+async def test_a_device_that_is_busy_is_left_alone(hub: Hub, misbehaviour: ZigbeeMisbehaviour) -> None:
+    _, lamp = await hub.lamp(misbehaviour)
     await hub.install(lamp)
     assert await hub.error("update") == "OTA update or check for update already in progress for 'bulb'"
     assert lamp.record.downloads == []
