@@ -12,8 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from simulator.demo.home_assistant import ROOT
-
+ROOT = Path(__file__).parents[2]
 _STATUS = Path("/proc/self/status")
 _RESET_PEAK = "5"  # proc(5), clear_refs
 

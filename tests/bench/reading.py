@@ -9,15 +9,13 @@ import base64
 import json
 import sys
 from pathlib import Path
-from statistics import median
 
 from custom_components.firmware_hub.core.manifest import read_manifest
 from custom_components.firmware_hub.core.model import Feed, Trust
 from custom_components.firmware_hub.sources import BY_NAME
 from custom_components.firmware_hub.sources.github_releases import TASMOTA_FEED
 from custom_components.firmware_hub.sources.zigbee_ota_index import ZIGBEE_OTA_FEED
-from tests.bench.apart import Peak, apart
-from tests.bench.figures import Figure, Run
+from tests.bench.apart import Peak
 from tests.bench.messages import MAKER
 
 PUBLIC_FEEDS = {"tasmota": TASMOTA_FEED, "zigbee": ZIGBEE_OTA_FEED}
@@ -27,18 +25,6 @@ PUBLIC_FEEDS = {"tasmota": TASMOTA_FEED, "zigbee": ZIGBEE_OTA_FEED}
 def _feed(name: str) -> Feed:
     signed = Feed("bench", "signed_manifest", MAKER, "https://acme.example/", Trust.SIGNED, MAKER, keys=(name,))
     return PUBLIC_FEEDS.get(name, signed)
-
-
-async def memory(run: Run, row: str, what: str, document: Path, feed: str) -> Figure:
-    """Return the memory that reading a file takes, beside that of ``json.loads`` of the same file.
-
-    Of a signed manifest, which is no JSON, the peer is given what stands in it, as the hub is after its check.
-    """
-    ours, theirs = [], []
-    for _ in run.rounds(3):
-        ours.append(await apart("reading", "hub", str(document), feed) / 1e6)
-        theirs.append(await apart("reading", "json", str(document), feed) / 1e6)
-    return Figure(row, what, None, "MB", tuple(ours), medians={"json_mb": median(theirs)})
 
 
 def _main(who: str, document: Path, name: str) -> int:

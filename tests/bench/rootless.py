@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import runpy
 import sys
+from pathlib import Path
 from types import ModuleType
-
-from simulator.demo.home_assistant import ROOT
 
 if __name__ == "__main__":
     root = "custom_components.firmware_hub"
     stub = ModuleType(root)
-    stub.__path__ = [str(ROOT / root.replace(".", "/"))]
+    stub.__path__ = [str(Path(__file__).parents[2] / root.replace(".", "/"))]
     sys.modules[root] = stub
     del sys.argv[0]
     runpy.run_module(f"tests.bench.{sys.argv[0]}", run_name="__main__")

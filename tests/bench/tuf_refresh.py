@@ -17,9 +17,7 @@ import aiohttp
 from tuf.ngclient import Updater
 
 from custom_components.firmware_hub.core.model import Feed, Trust
-from custom_components.firmware_hub.download import Downloader
 from custom_components.firmware_hub.sources.tuf_repository import TufRepositorySource
-from custom_components.firmware_hub.tuf_client import TufClient
 from tests.bench.apart import Peak
 
 type Refresh = Callable[[str], Awaitable[int]]
@@ -27,6 +25,10 @@ type Refresh = Callable[[str], Awaitable[int]]
 
 
 def _hub(session: aiohttp.ClientSession, url: str, root: str, folder: Path) -> Refresh:
+    # They import some of Home Assistant, which the bare client knows nothing of.
+    from custom_components.firmware_hub.download import Downloader
+    from custom_components.firmware_hub.tuf_client import TufClient
+
     feed = Feed("makers", "tuf_repository", "Makers", url, Trust.SIGNED, root=root)
 
     async def refresh(name: str) -> int:
