@@ -266,6 +266,7 @@ class Broker:
             "log_dest stderr",
             "log_type error",
             "log_type warning",
+            "log_type unsubscribe",
             "set_tcp_nodelay true",
             "max_queued_messages 0",
             "max_queued_bytes 0",

@@ -182,7 +182,8 @@ class Executor:
             saves = [effect for effect in batch.effects if isinstance(effect, e.Save)]
             self._report(i.SaveFailed(saves[0], batch.failed.reason, batch.failed.detail, dropped))
             return
-        self._listening.listen(effect.device_id for effect in batch.effects if isinstance(effect, e.ListenTo))
+        heard = (e.ListenTo, e.ForgetDevice)
+        self._listening.listen(effect.device_id for effect in batch.effects if isinstance(effect, heard))
         for effect in batch.effects:
             if not isinstance(effect, e.Save | e.ListenTo):
                 await self._async_do(effect)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from .core import inputs as i, limits
 from .core.errors import BadInput, Reason
 from .core.hub import Hub
-from .dialects import DIALECTS, ORDERED, PROBERS
+from .dialects import DIALECTS, PROBERS
 from .dialects.base import Message
 
 _LOGGER = logging.getLogger(__name__)
@@ -48,8 +48,8 @@ def _is_about_an_order(message: Message, hub: Hub, take: Callable[[i.Input], Non
         if cleared := hub.keeps_order(message.topic):
             take(i.LastingOrderGone(message.topic))
         return cleared
-    for dialect in ORDERED:
-        if (order := dialect.lasting_order(message)) is not None:
+    for dialect in DIALECTS:
+        if (order := dialect.lasting_order(message, hub)) is not None:
             take(order)
             return True
     return False

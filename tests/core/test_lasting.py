@@ -94,9 +94,10 @@ def test_what_is_remembered_is_bounded() -> None:
         ("cmnd/plug/", ORDER),
         ("cmnd/plug/", order("cmnd/plug/deeper/Upgrade")),
         (TOPIC, ORDER),
+        (TOPIC, replace(ORDER, dialect="mesh")),
         ("shellies/plug/command", LastingOrderSeen("open", "shellies/command", "update_fw", to_all=True)),
     ],
-    ids=["below its prefix", "far below its prefix", "on its topic", "to everybody"],
+    ids=["below its prefix", "far below its prefix", "on its topic", "on its topic, like another's", "to everybody"],
 )
 def test_a_device_that_would_obey_waits(command: str, seen: LastingOrderSeen) -> None:
     script = Script().ready(channel={"command": command})

@@ -178,8 +178,3 @@ def test_it_is_asked_to_announce_itself() -> None:
 
 def test_its_image_has_a_name_of_ours() -> None:
     assert list(DIALECT.serve_as(release(artifact()))) == ["firmware.bin"]
-
-
-def test_no_order_of_it_is_known_by_its_topic() -> None:
-    assert DIALECT.order_filters == ()
-    assert DIALECT.lasting_order(message("node/update/fw/command", "INSTALL", retained=True)) is None

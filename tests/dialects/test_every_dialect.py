@@ -310,9 +310,9 @@ def test_every_order_goes_to_the_devices_own_command_topic(dialect: Dialect) -> 
 @pytest.mark.parametrize("dialect", FAMILIES)
 def test_the_hub_does_not_hear_its_own_orders(dialect: Dialect) -> None:
     device = the_device(dialect)
-    filters = (*dialect.filters, *dialect.filters_for(device))
+    shared = (*dialect.filters, *(name for name in dialect.filters_for(device) if "+" in name))
     for command in orders(dialect, device):
-        assert not any(matches(wanted, command.topic) for wanted in filters)
+        assert not any(matches(wanted, command.topic) for wanted in shared)
         assert dialect.read(message(command.topic, command.payload), known(dialect)) == ()
 
 

@@ -14,16 +14,18 @@ from custom_components.firmware_hub.core.inputs import (
     DeviceReported,
     DeviceWithdrawn,
     InstallReported,
+    LastingOrderSeen,
     Stage,
 )
 from custom_components.firmware_hub.core.model import OFFERED, Device, DeviceFacts
-from custom_components.firmware_hub.dialects.base import Outgoing
+from custom_components.firmware_hub.dialects.base import Message, Outgoing
 from custom_components.firmware_hub.dialects.ha_update import HaUpdateDialect
 
 from .talk import NOW, artifact, fault, fixture, fleet_of, message, only_device, order, release
 
 DIALECT = HaUpdateDialect()
 TOPIC = "homeassistant/update/lamp/config"
+OTHER = "homeassistant/update/other/config"
 WHOLE = "homeassistant/device/lamp/config"
 DEVICE: dict[str, Any] = {"ids": ["lamp-1"], "name": "Lamp", "mf": "Acme", "mdl": "L1"}
 PLAIN: dict[str, Any] = {
@@ -78,7 +80,7 @@ def test_a_device_says_it_with_all_its_components() -> None:
     device = only_device(fleet_of(DIALECT, *fixture("ha_update", "gate_box-v2.4.1")))
     assert (device.id, device.version, device.settings) == ("ha_update:gate-box-7f", "2.5.0", {OFFERED: "2.5.0"})
     assert device.channel["command"] == "gate/7f/do"
-    assert set(DIALECT.filters_for(device)) == {"gate/7f/state", "gate/7f/latest", "gate/7f/status"}
+    assert set(DIALECT.filters_for(device)) == {"gate/7f/state", "gate/7f/latest", "gate/7f/status", "gate/7f/do"}
 
 
 @pytest.mark.parametrize(
@@ -358,6 +360,33 @@ def test_its_image_has_a_name_of_ours() -> None:
     assert list(DIALECT.serve_as(release(artifact()))) == ["image.bin"]
 
 
-def test_no_order_of_it_is_known_by_its_topic() -> None:
+# --- orders that were left on the broker -----------------------------------------------------------------------------
+
+
+def left(payload: str, topic: str = "lamp/1/install") -> LastingOrderSeen | None:
+    return DIALECT.lasting_order(message(topic, payload, retained=True), lamp())
+
+
+def test_where_a_device_listens_is_listened_to_for_orders_that_were_left_there() -> None:
     assert DIALECT.order_filters == ()
-    assert DIALECT.lasting_order(message("lamp/1/install", "GO", retained=True)) is None
+    assert "lamp/1/install" in DIALECT.filters_for(only_device(lamp()))
+
+
+@pytest.mark.parametrize("as_it_came", [str, str.encode])
+def test_the_word_that_a_device_announced_is_an_order_where_it_listens(as_it_came: Any) -> None:
+    found = DIALECT.lasting_order(Message("lamp/1/install", as_it_came("GO"), retained=True), lamp())
+    assert found == LastingOrderSeen("ha_update", "lamp/1/install", "payload_install")
+
+
+@pytest.mark.parametrize(
+    ("payload", "topic"),
+    [("STOP", "lamp/1/install"), ("GO", "lamp/2/install"), ("GO" * 1_000, "lamp/1/install")],
+    ids=["another word", "where nobody listens", "longer than any"],
+)
+def test_anything_else_is_no_order(payload: str, topic: str) -> None:
+    assert left(payload, topic) is None
+
+
+def test_an_order_that_two_devices_would_take_is_one_all_the_same() -> None:
+    both = fleet_of(DIALECT, message(TOPIC, PLAIN), message(OTHER, PLAIN | {"uniq_id": "b", "dev": {"ids": ["b"]}}))
+    assert DIALECT.lasting_order(message("lamp/1/install", "GO", retained=True), both) is not None

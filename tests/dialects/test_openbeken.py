@@ -182,8 +182,3 @@ def test_it_is_asked_for_its_whole_state() -> None:
 
 def test_its_image_has_a_name_of_ours() -> None:
     assert list(DIALECT.serve_as(release(artifact()))) == ["firmware.rbl"]
-
-
-def test_no_order_of_it_is_known_by_its_topic() -> None:
-    assert DIALECT.order_filters == ()
-    assert DIALECT.lasting_order(message("cmnd/obk1/ota_http", "http://x/", retained=True)) is None

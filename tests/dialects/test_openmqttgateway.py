@@ -135,8 +135,3 @@ def test_it_is_waited_for_until_it_measures_itself() -> None:
 
 def test_its_image_has_a_name_of_ours() -> None:
     assert list(DIALECT.serve_as(release(artifact()))) == ["firmware.bin"]
-
-
-def test_no_order_of_it_is_known_by_its_topic() -> None:
-    assert DIALECT.order_filters == ()
-    assert DIALECT.lasting_order(message("home/gate/commands/MQTTtoSYS/firmware_update", "{}", retained=True)) is None

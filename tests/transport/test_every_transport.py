@@ -281,3 +281,50 @@ async def test_it_can_be_stopped_and_followed_while_the_broker_is_away(
     await second.async_subscribe(["again/#"])
     await tap.publish("again/1", "a word")
     await later.message(b"a word")
+
+
+async def test_a_filter_that_is_given_up_brings_nothing_more(
+    transport: Transport, broker: Broker, tap: BrokerTap, heard: Heard
+) -> None:
+    await transport.async_subscribe(["left/#", "kept/#"])
+    await transport.async_unsubscribe(["left/#", "never/known"])
+    await _broker_was_told(broker, "left/#")
+    await tap.publish("left/1", "not heard")
+    await tap.publish("kept/1", "heard")
+    await heard.message(b"heard")
+    assert [one.topic for one in heard.messages] == ["kept/1"]
+
+
+async def test_a_filter_that_is_given_up_stays_so_after_the_connection_was_lost(
+    transport: Transport, broker: Broker, tap: BrokerTap, heard: Heard
+) -> None:
+    await transport.async_subscribe(["left/#", "kept/#"])
+    await broker.async_stop()
+    await heard.link(connected=False)
+    await transport.async_unsubscribe(["left/#"])
+    await broker.async_start()
+    await heard.link(connected=True)
+    async with broker.tap() as later:
+        await later.publish("left/1", "not heard")
+        await later.publish("kept/1", "heard")
+        await heard.message(b"heard")
+    assert [one.topic for one in heard.messages] == ["kept/1"]
+
+
+async def test_a_filter_that_is_asked_for_again_brings_again_what_lies_there(
+    transport: Transport, tap: BrokerTap, heard: Heard
+) -> None:
+    await tap.publish("lying/here", "old", retain=True)
+    await tap.settle()
+    for _ in range(2):
+        heard.messages.clear()
+        await transport.async_subscribe(["lying/#"])
+        assert (await heard.message(b"old")).retained
+        await transport.async_unsubscribe(["lying/#"])
+
+
+async def _broker_was_told(broker: Broker, filter_name: str) -> None:
+    """Wait until somebody has unsubscribed: Home Assistant gathers such words for a moment."""
+    async with asyncio.timeout(20):
+        while f" {filter_name}" not in broker.log:  # noqa: ASYNC110 - a log has no event
+            await asyncio.sleep(0.01)

@@ -56,9 +56,14 @@ class LastingOrders:
                 del self._at[order.dialect, place]
 
     def over(self, device: Device) -> str:
-        """Return the topic of an order that this device obeys; empty if there is none. Costs two look-ups at most."""
-        own = self._at.get((device.dialect, device.channel.get("command", _EVERYBODY)))
-        found = own or self._at.get((device.dialect, _EVERYBODY)) or {}
+        """Return the topic of an order that this device obeys; empty if there is none. Costs three look-ups at most.
+
+        What lies on the very topic where it listens it obeys, whatever family the order looked like.
+        """
+        command = device.channel.get("command", _EVERYBODY)
+        if command in self.by_topic:
+            return command
+        found = self._at.get((device.dialect, command)) or self._at.get((device.dialect, _EVERYBODY)) or {}
         return next(iter(found), "")
 
 

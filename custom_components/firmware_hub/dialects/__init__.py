@@ -34,7 +34,4 @@ DIALECTS: tuple[Dialect, ...] = (
 PROBERS = {dialect.name: dialect for dialect in DIALECTS if isinstance(dialect, Prober)}
 """Those whose strangers have to be asked who they are."""
 
-ORDERED = tuple(dialect for dialect in DIALECTS if dialect.order_filters)
-"""Those whose orders to install can be recognised by their topics."""
-
 BY_NAME = {dialect.name: dialect for dialect in DIALECTS}

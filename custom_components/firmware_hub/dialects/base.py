@@ -90,14 +90,15 @@ class Dialect(Protocol):
         """Topic filters of the orders to install that devices of this family obey, to find those that the broker keeps.
 
         Few, because Home Assistant's client holds each topic that it meets against each filter; none that matches what
-        devices say; none at all where devices listen wherever they like.
+        devices say; none at all where devices listen wherever they like: there each device's own is in ``filters_for``.
         """
         ...
 
-    def lasting_order(self, message: Message) -> LastingOrderSeen | None:
+    def lasting_order(self, message: Message, book: AddressBook) -> LastingOrderSeen | None:
         """Say what a message that the broker keeps orders a device to install; ``None``: nothing. Never raises.
 
-        The order's ``what`` is a word of the family and nothing out of the message, which may hold a password.
+        The order's ``what`` is a word of the family and nothing out of the message, which may hold a password. One
+        look-up in ``book`` at most: most families tell an order by its topic.
         """
         ...
 

@@ -26,6 +26,7 @@ _NAME = "esphome"
 _DISCOVER = "esphome/discover/"
 _PING = "esphome/ping/"
 _INSTALL = "INSTALL"
+_ORDER = (_INSTALL, _INSTALL.encode())
 _NODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", re.ASCII)
 _MAC = re.compile(r"[0-9a-f]{12}", re.ASCII)
 _STATUS = re.compile(r"(?P<prefix>[^+#\x00]{1,128}/)status")
@@ -60,11 +61,14 @@ class EsphomeDialect:
     )
     filters: tuple[str, ...] = (f"{_DISCOVER}+", "homeassistant/update/+/+/config")
 
-    order_filters: tuple[str, ...] = ()
+    # Whatever the prefix that its author chose, for those of one or two levels; nearly all have one.
+    order_filters: tuple[str, ...] = ("+/update/+/command", "+/+/update/+/command")
 
-    def lasting_order(self, message: Message) -> LastingOrderSeen | None:  # noqa: ARG002 - the Protocol's
-        """Find nothing: where a node listens, its author chose. Never raises."""
-        return None
+    def lasting_order(self, message: Message, book: AddressBook) -> LastingOrderSeen | None:  # noqa: ARG002
+        """Find the word that starts an update, which a node obeys whenever it connects. Never raises."""
+        if message.payload not in _ORDER or not _COMMAND.fullmatch(message.topic):
+            return None
+        return LastingOrderSeen(_NAME, message.topic, _INSTALL)
 
     def filters_for(self, device: Device) -> tuple[str, ...]:
         """Return filters for the depth at which the node speaks: most nodes share them. Never raises."""

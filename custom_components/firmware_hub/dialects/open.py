@@ -103,7 +103,7 @@ class OpenDialect:
     filters: tuple[str, ...] = (f"{_ROOT}+/info",)
     order_filters: tuple[str, ...] = (f"{_ROOT}+/{_COMMAND}",)
 
-    def lasting_order(self, message: Message) -> LastingOrderSeen | None:
+    def lasting_order(self, message: Message, book: AddressBook) -> LastingOrderSeen | None:  # noqa: ARG002
         """Find an install, or a judgement, which a device would take for one on its next trial. Never raises."""
         if not message.topic.startswith(_ROOT) or not message.topic.endswith(f"/{_COMMAND}"):
             return None

@@ -38,6 +38,15 @@ _URL = re.compile(r"http://[A-Za-z0-9.:\[\]/_-]{1,200}", re.ASCII)
 # Where the update over HTTP is more than a word that is answered with "OK".
 _CAN_LOAD = ("BK72", "ECR6600", "RTL872", "W600", "W800", "XR8")
 _MAX_SECONDS = 2**40
+_LOAD = "ota_http"
+_IN_A_LIST = re.compile(r"(?:^|;)\s*ota_http\b", re.IGNORECASE)
+# The groups in which devices are until their owner puts them into another one: one for each chip, and older ones.
+_GROUPS = frozenset(
+    {
+        *("bekens", "bekens_n", "bekens_t", "ecr6600", "obks", "rtl8710b", "rtl8711am", "rtl8720d", "rtl87x0c"),
+        *("w600s", "w800s", "xr806s", "xr809s", "xr872s"),
+    }
+)
 # Parts of topics that are another family's root.
 _NOT_THEIRS = ("cmnd", "esphome", "fwhub", "homeassistant", "shellies", "stat", "tasmota", "tele", "zigbee2mqtt")
 
@@ -64,11 +73,21 @@ class OpenBekenDialect:
     )
     filters: tuple[str, ...] = ("stat/+/STATUS", "+/connected", "+/build")
 
-    order_filters: tuple[str, ...] = ()
+    # The filter that Tasmota's orders need as well: two that overlap would bring each command twice.
+    order_filters: tuple[str, ...] = ("cmnd/+/+",)
 
-    def lasting_order(self, message: Message) -> LastingOrderSeen | None:  # noqa: ARG002 - the Protocol's
-        """Find nothing. Never raises."""
-        return None
+    def lasting_order(self, message: Message, book: AddressBook) -> LastingOrderSeen | None:  # noqa: ARG002
+        """Find an order to load an image, alone or in a list of commands; capitals are small letters. Never raises."""
+        prefix, _, rest = message.topic.partition("/")
+        client, _, word = rest.partition("/")
+        word = word.lower()
+        if prefix != "cmnd" or word not in (_LOAD, "backlog"):
+            return None
+        said = message.payload if isinstance(message.payload, str) else message.payload.decode(errors="replace")
+        if not (said.strip() if word == _LOAD else _IN_A_LIST.search(said)):
+            return None
+        what = _LOAD if word == _LOAD else f"Backlog {_LOAD}"
+        return LastingOrderSeen(_NAME, message.topic, what, to_all=client in _GROUPS)
 
     def filters_for(self, device: Device) -> tuple[str, ...]:  # noqa: ARG002 - the Protocol's
         """Return the same filters for every device; they are those that find one. Never raises."""
@@ -123,7 +142,7 @@ class OpenBekenDialect:
             raise Refused(Reason.DEVICE_SILENT, "the device has not said who it is")
         if not _URL.fullmatch(order.url):
             raise Refused(Reason.ADDRESS_UNREACHABLE, "no plain address")
-        return (Outgoing(f"{prefix}ota_http", order.url),)
+        return (Outgoing(f"{prefix}{_LOAD}", order.url),)
 
     def borrows(self, device: Device) -> Mapping[str, str]:  # noqa: ARG002 - the Protocol's
         """Return nothing: an install changes no setting. Never raises."""

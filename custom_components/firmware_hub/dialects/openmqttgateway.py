@@ -36,6 +36,7 @@ _NAME = "openmqttgateway"
 _TOPIC = re.compile(r"(?P<place>[A-Za-z0-9][\w.-]{0,63}/(?P<gateway>[A-Za-z0-9][\w.-]{0,63})/)(?P<word>\w+)", re.ASCII)
 _MAC = re.compile(r"(?:[0-9A-F]{2}:?){5}[0-9A-F]{2}", re.ASCII | re.IGNORECASE)
 _MAX_SECONDS = 2**40
+_ORDERS = "commands/MQTTtoSYS/"
 _NOT_THEIRS = ("cmnd/", "esphome/", "fwhub/", "homeassistant/", "shellies/", "stat/", "tasmota/", "tele/")
 _STAGES = {"Update in progress": Stage.ACCEPTED, "Update success": Stage.CLAIMS_DONE}
 
@@ -65,11 +66,18 @@ class OpenMqttGatewayDialect:
     )
     filters: tuple[str, ...] = ("+/+/SYStoMQTT",)
 
-    order_filters: tuple[str, ...] = ()
+    order_filters: tuple[str, ...] = (f"+/+/{_ORDERS}firmware_update",)
 
-    def lasting_order(self, message: Message) -> LastingOrderSeen | None:  # noqa: ARG002 - the Protocol's
-        """Find nothing. Never raises."""
-        return None
+    def lasting_order(self, message: Message, book: AddressBook) -> LastingOrderSeen | None:  # noqa: ARG002
+        """Find an order to load a release, or any image at all. Never raises."""
+        place, orders, word = message.topic.partition(_ORDERS)
+        if not orders or word != "firmware_update" or place.count("/") != 2:
+            return None
+        try:
+            names_something = "version" in read_object(message.payload)
+        except BadInput:
+            return None
+        return LastingOrderSeen(_NAME, message.topic, word) if names_something else None
 
     def filters_for(self, device: Device) -> tuple[str, ...]:  # noqa: ARG002 - the Protocol's
         """Return the same filters for every gateway. Never raises."""
@@ -144,8 +152,8 @@ def _read_measurements(place: str, gateway: str, message: Message, book: Address
         variant="",
         version=_version(found.text("version")),
         mac=mac,
-        addresses=(place, f"{place}commands/MQTTtoSYS/"),
-        channel={"command": f"{place}commands/MQTTtoSYS/"},
+        addresses=(place, f"{place}{_ORDERS}"),
+        channel={"command": f"{place}{_ORDERS}"},
     )
     told = DeviceReported(identity, _NAME, facts, retained=message.retained)
     if book.get(identity) is None:

@@ -74,7 +74,7 @@ class ShellyGen1Dialect:
     # The first reaches every device of the family at once.
     order_filters: tuple[str, ...] = (f"{_ROOT}command", f"{_ROOT}+/command")
 
-    def lasting_order(self, message: Message) -> LastingOrderSeen | None:
+    def lasting_order(self, message: Message, book: AddressBook) -> LastingOrderSeen | None:  # noqa: ARG002
         """Find the word that starts an update. Never raises."""
         if message.payload not in _UPDATE or not message.topic.startswith(_ROOT):
             return None

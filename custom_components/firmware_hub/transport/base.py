@@ -30,6 +30,10 @@ class Transport(Protocol):
         """Add topic filters, none twice. In force at the return while connected, and after every reconnect."""
         ...
 
+    async def async_unsubscribe(self, filters: Iterable[str]) -> None:
+        """Give up topic filters, known or not; what was on its way may still arrive."""
+        ...
+
     async def async_publish(self, message: Outgoing) -> None:
         """Publish with QoS 0, never retained, only while connected. Raises OutsideFailed; nothing is kept for later."""
         ...

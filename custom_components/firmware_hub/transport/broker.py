@@ -17,10 +17,8 @@ import logging
 import random
 import socket
 import ssl
-import tempfile
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, Final, Literal
 
 import aiomqtt
@@ -32,12 +30,12 @@ from homeassistant.util.logging import catch_log_exception
 from ..core.errors import OutsideFailed, Reason
 from ..dialects.base import Message, Outgoing
 from .base import LinkHandler, MessageHandler, check_topic
+from .tls import RunBlocking, async_context
 
 _LOGGER = logging.getLogger(__name__)
 
 type Protocol = Literal["5", "3.1.1"]
 type Framing = Literal["tcp", "websockets"]
-type RunBlocking = Callable[[Callable[[], ssl.SSLContext]], Awaitable[ssl.SSLContext]]
 
 PROTOCOLS: Final[tuple[Protocol, ...]] = ("5", "3.1.1")
 _VERSIONS: Final = {"5": aiomqtt.ProtocolVersion.V5, "3.1.1": aiomqtt.ProtocolVersion.V311}
@@ -124,6 +122,17 @@ class BrokerTransport:
             except aiomqtt.MqttError as error:
                 _LOGGER.debug("The connection was lost while subscribing: %s", error)  # they are asked for again
 
+    async def async_unsubscribe(self, filters: Iterable[str]) -> None:
+        """Give up topic filters; the next connection does not ask for them either. Never raises."""
+        stale = [name for name in dict.fromkeys(filters) if name in self._filters]
+        for name in stale:
+            del self._filters[name]
+        if stale and (client := self._client) is not None:
+            try:
+                await client.unsubscribe(stale)
+            except aiomqtt.MqttError as error:
+                _LOGGER.debug("The connection was lost while unsubscribing: %s", error)
+
     async def async_publish(self, message: Outgoing) -> None:
         """Publish with QoS 0, never retained, only while connected.
 
@@ -193,6 +202,8 @@ class BrokerTransport:
         while fresh := [name for name in self._filters if name not in asked]:
             asked.update(dict.fromkeys(fresh))
             await _subscribe(client, fresh)
+        if stale := [name for name in asked if name not in self._filters]:
+            await client.unsubscribe(stale)
         self._client = client
         if self._on_link is not None:
             self._on_link(True)
@@ -266,25 +277,7 @@ async def _subscribe(client: aiomqtt.Client, filters: list[str]) -> None:
 async def _async_context(address: BrokerAddress, run_blocking: RunBlocking) -> ssl.SSLContext | None:
     if not address.tls:
         return None
-    try:
-        return await run_blocking(lambda: _context(address))
-    except (OSError, TypeError, ValueError) as error:
-        # ssl.SSLError is an OSError; what is not ASCII is a TypeError.
-        raise OutsideFailed(Reason.TLS_FAILED, str(error)) from error
-
-
-def _context(address: BrokerAddress) -> ssl.SSLContext:
-    """Blocking: read what the owner pasted; without an authority of its own the system's are believed."""
-    context = ssl.create_default_context(cadata=address.authority or None)
-    if address.certificate:
-        # The library reads a key from a file only.
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "client.pem"
-            path.touch(mode=0o600)
-            path.write_text(f"{address.certificate}\n{address.key}\n")
-            # Without an answer ready, a key with a passphrase would be asked for on the terminal.
-            context.load_cert_chain(path, password=lambda: "")
-    return context
+    return await async_context(run_blocking, address.authority, address.certificate, address.key)
 
 
 def _is_refusal(error: MqttConnectError) -> bool:

@@ -20,6 +20,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Final
 
 from homeassistant.components import mqtt
@@ -82,6 +83,14 @@ class HaMqttTransport:
             self._unsubscribe[name] = await self._subscribed(name)
         if self.connected:
             await self._async_acknowledged(fresh)
+
+    async def async_unsubscribe(self, filters: Iterable[str]) -> None:
+        """Give up topic filters; Home Assistant tells the broker soon. Never raises."""
+        for name in filters:
+            if (unsubscribe := self._unsubscribe.pop(name, None)) is not None:
+                # After a reload of MQTT its client may not know an older subscription any more.
+                with suppress(HomeAssistantError):
+                    unsubscribe()
 
     async def _subscribed(self, name: str) -> Callable[[], None]:
         try:

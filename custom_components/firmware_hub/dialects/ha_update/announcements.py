@@ -92,7 +92,7 @@ def _reported(
 ) -> DeviceReported:
     about = config.optional_object("device") or Object({})
     # What two devices would both take for their own order is sent to neither.
-    order = hashlib.sha256(channel["install"].encode()).hexdigest()[:16]
+    order = order_address(channel["command"], channel["install"].encode())
     spoken = (message.topic, channel["state"], channel.get("latest"), channel.get("availability"))
     facts = DeviceFacts(
         name=about.label("name") or update.label("name") or identity.partition(":")[2],
@@ -101,10 +101,15 @@ def _reported(
         hardware=about.label("hw_version"),
         variant="",
         mac=identity.removeprefix("mac:") if identity.startswith("mac:") else "",
-        addresses=tuple(dict.fromkeys(f"{topic}/" for topic in (*spoken, f"{channel['command']}/{order}") if topic)),
+        addresses=tuple(dict.fromkeys([*(f"{topic}/" for topic in spoken if topic), order])),
         channel=channel,
     )
     return DeviceReported(identity, NAME, facts, retained=message.retained)
+
+
+def order_address(command: str, order: bytes) -> str:
+    """Return the address that stands for this very order on this topic. Never raises."""
+    return f"{command}/{hashlib.sha256(order).hexdigest()[:16]}/"
 
 
 def _the_update(config: Object) -> Object | None:

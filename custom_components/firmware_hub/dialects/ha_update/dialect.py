@@ -16,15 +16,17 @@ import re
 from collections.abc import Mapping
 from datetime import timedelta
 
+from ...core import limits
 from ...core.errors import Reason, Refused
 from ...core.inputs import DeviceInput, LastingOrderSeen
 from ...core.model import Artifact, Device, Release
 from ...core.ports import AddressBook, Capabilities
 from ..base import InstallOrder, Message, Outgoing
-from .announcements import read_config
+from .announcements import order_address, read_config
 from .states import NAME, read_word
 
 _CONFIG = re.compile(r"homeassistant/(update|device)/(?:[A-Za-z0-9_-]{1,128}/)?[A-Za-z0-9_-]{1,128}/config")
+_LONGEST_ORDER = 4 * limits.MAX_TEXT  # bytes of the longest text that an announcement may hold
 
 
 class HaUpdateDialect:
@@ -61,13 +63,20 @@ class HaUpdateDialect:
     # Each device announces its own topic for commands.
     order_filters: tuple[str, ...] = ()
 
-    def lasting_order(self, message: Message) -> LastingOrderSeen | None:  # noqa: ARG002 - the Protocol's
-        """Find nothing: what is an order, each device says for itself. Never raises."""
-        return None
+    def lasting_order(self, message: Message, book: AddressBook) -> LastingOrderSeen | None:
+        """Find what a device announced as its order, where it announced it. Never raises."""
+        said = message.payload if isinstance(message.payload, bytes) else message.payload.encode(errors="replace")
+        if len(said) > _LONGEST_ORDER or not book.is_claimed(NAME, order_address(message.topic, said)):
+            return None
+        return LastingOrderSeen(NAME, message.topic, "payload_install")
 
     def filters_for(self, device: Device) -> tuple[str, ...]:
-        """Return the topics that it announced: they follow no pattern. Never raises."""
-        topics = (device.channel.get(word) for word in ("state", "latest", "availability"))
+        """Return the topics that it announced: they follow no pattern. Never raises.
+
+        Where it listens is one of them, for orders that were left there; Home Assistant itself leaves them there, if
+        the device asks for it with ``retain``.
+        """
+        topics = (device.channel.get(word) for word in ("state", "latest", "availability", "command"))
         return tuple(dict.fromkeys(topic for topic in topics if topic))
 
     def read(self, message: Message, book: AddressBook) -> tuple[DeviceInput, ...]:

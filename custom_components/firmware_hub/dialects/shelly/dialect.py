@@ -84,7 +84,7 @@ class ShellyDialect:
     # A longer prefix would bring the notifications of all devices with it.
     order_filters: tuple[str, ...] = (f"+/{RPC}",)
 
-    def lasting_order(self, message: Message) -> LastingOrderSeen | None:
+    def lasting_order(self, message: Message, book: AddressBook) -> LastingOrderSeen | None:  # noqa: ARG002
         """Find a call that starts an update. Never raises."""
         if address_of(message.topic, RPC) is None:
             return None

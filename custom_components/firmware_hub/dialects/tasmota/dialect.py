@@ -74,7 +74,7 @@ class TasmotaDialect:
     filters: tuple[str, ...] = (f"{_DISCOVERY}+/config",)
     order_filters: tuple[str, ...] = orders.FILTERS
 
-    def lasting_order(self, message: Message) -> LastingOrderSeen | None:
+    def lasting_order(self, message: Message, book: AddressBook) -> LastingOrderSeen | None:  # noqa: ARG002
         """Find an order to install, or one about the address that the next install begins with. Never raises."""
         what = orders.what(message)
         return LastingOrderSeen(_NAME, message.topic, what, to_all=orders.is_to_all(message)) if what else None

@@ -87,7 +87,7 @@ class Zigbee2MqttDialect:
     filters: tuple[str, ...] = FILTERS
     order_filters: tuple[str, ...] = ORDER_FILTERS
 
-    def lasting_order(self, message: Message) -> LastingOrderSeen | None:
+    def lasting_order(self, message: Message, book: AddressBook) -> LastingOrderSeen | None:  # noqa: ARG002
         """Find a request for an update, now or when the device next asks. Never raises."""
         base, found, word = message.topic.partition(f"/{COMMANDS}")
         if not found or word not in ORDERS or not message.payload or not is_base(base):
