@@ -18,6 +18,8 @@ from .paced import Paced
 
 _PAUSE: Final = 5.0  # seconds; each look goes through all update entities that are not ours
 _NAMED: Final = 5
+# Entities on a device that update another part of it, by the end of their unique ids.
+_OTHER_PARTS: Final = {"shelly": "-loraupdate"}
 
 
 class OtherUpdaters:
@@ -98,6 +100,8 @@ def _beside(hass: HomeAssistant, ours: Mapping[DeviceKey, DeviceId]) -> dict[str
     found: dict[str, list[str]] = {}
     for entity in er.async_get(hass).entities.values():
         if entity.domain != Platform.UPDATE or entity.platform == DOMAIN or entity.disabled_by is not None:
+            continue
+        if (part := _OTHER_PARTS.get(entity.platform)) and entity.unique_id.endswith(part):
             continue
         device = devices.async_get(entity.device_id) if entity.device_id else None
         if isinstance(device, dr.DeviceEntry) and any(
