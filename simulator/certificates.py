@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 _PEM: Final = serialization.Encoding.PEM
+_YESTERDAY: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +39,13 @@ class Certificate:
 class Authority:
     """Signs certificates that are believed by whoever is given ``pem``, and by nobody else."""
 
-    def __init__(self, name: str = "Simulated authority") -> None:
-        """Make the authority's own key and certificate."""
+    def __init__(self, name: str = "Simulated authority", *, since: timedelta = _YESTERDAY) -> None:
+        """Make the authority's own key and certificate, good for a month from so long ago on."""
         self._key = ec.generate_private_key(ec.SECP256R1())
         self._name = _name(name)
         public = self._key.public_key()
         certificate = (
-            _builder(self._name, self._name, public)
+            _builder(self._name, self._name, public, since)
             .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
             .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
             .add_extension(_usage(signs_certificates=True), critical=True)
@@ -78,16 +79,18 @@ class Authority:
         return Certificate(certificate.public_bytes(_PEM).decode(), secret.decode())
 
 
-def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey) -> x509.CertificateBuilder:
-    now = datetime.now(UTC)
+def _builder(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePublicKey, since: timedelta = _YESTERDAY
+) -> x509.CertificateBuilder:
+    begins = datetime.now(UTC) - since
     return (
         x509.CertificateBuilder()
         .subject_name(subject)
         .issuer_name(issuer)
         .public_key(key)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=30))
+        .not_valid_before(begins)
+        .not_valid_after(begins + timedelta(days=31))
     )
 
 

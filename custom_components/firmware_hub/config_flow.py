@@ -29,7 +29,7 @@ from homeassistant.helpers.selector import (
 from homeassistant.helpers.service_info.mqtt import MqttServiceInfo
 
 from .broker_flow import BrokerSteps
-from .config_values import BUILT_IN_FEEDS, DEFAULTS, enabled_key, mirror_key
+from .config_values import BUILT_IN_FEEDS, DEFAULTS, authority_key, enabled_key, mirror_key
 from .const import (
     CONF_ANY_TIME,
     CONF_PARALLEL_INSTALLS,
@@ -48,7 +48,15 @@ from .const import (
 )
 from .entity import device_id_of, update_entity_id
 from .feed_flow import FeedSubentryFlow
-from .forms import number, serving_errors, serving_fields, serving_values, url_error, window_fields
+from .forms import (
+    authority_value,
+    number,
+    serving_errors,
+    serving_fields,
+    serving_values,
+    url_error,
+    window_fields,
+)
 
 _MAX_PARALLEL: Final = 50
 _MAX_SETTLE_MINUTES: Final = 7 * 24 * 60
@@ -133,6 +141,7 @@ class FirmwareHubOptionsFlow(OptionsFlow):
             errors = _option_errors(user_input)
             if not errors:
                 return self.async_create_entry(data=self._stored(user_input))
+            user_input = {**user_input, CONF_PUBLIC_SOURCES: _source_values(user_input[CONF_PUBLIC_SOURCES])}
         options = self.config_entry.options
         before = user_input or {**options, CONF_ANY_TIME: self._entity_ids(options.get(CONF_ANY_TIME, ()))}
         return self.async_show_form(step_id="init", data_schema=self._schema(before), errors=errors)
@@ -181,6 +190,7 @@ class FirmwareHubOptionsFlow(OptionsFlow):
             CONF_PARALLEL_INSTALLS: int(given[CONF_PARALLEL_INSTALLS]),
             CONF_SETTLE_MINUTES: int(given[CONF_SETTLE_MINUTES]),
             CONF_ANY_TIME: self._device_ids(given.get(CONF_ANY_TIME, [])),
+            CONF_PUBLIC_SOURCES: _source_values(given[CONF_PUBLIC_SOURCES]),
             CONF_SERVING: serving_values(given[CONF_SERVING]),
             CONF_PAUSED: self.config_entry.options.get(CONF_PAUSED, False),
         }
@@ -202,15 +212,25 @@ _TRANSPORT: Final = SelectSelector(
     )
 )
 _URL: Final = TextSelector(TextSelectorConfig(type=TextSelectorType.URL))
+_PEM: Final = TextSelector(TextSelectorConfig(multiline=True))
 
 
 def _source_fields(before: Mapping[str, Any]) -> dict[Any, Any]:
     fields: dict[Any, Any] = {}
     for feed in BUILT_IN_FEEDS:
-        enabled, mirror = enabled_key(feed), mirror_key(feed)
+        enabled, mirror, authority = enabled_key(feed), mirror_key(feed), authority_key(feed)
         fields[vol.Required(enabled, default=before.get(enabled, feed.enabled))] = BooleanSelector()
         fields[vol.Optional(mirror, description={"suggested_value": before.get(mirror, "")})] = _URL
+        fields[vol.Optional(authority, description={"suggested_value": before.get(authority, "")})] = _PEM
     return fields
+
+
+def _source_values(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the public sources as they are stored; of what is pasted as an authority, nothing but certificates."""
+    authorities = {
+        key: authority_value(given[key])[0] for feed in BUILT_IN_FEEDS if (key := authority_key(feed)) in given
+    }
+    return {**given, **authorities}
 
 
 def _option_errors(given: Mapping[str, Any]) -> dict[str, str]:
@@ -221,6 +241,11 @@ def _option_errors(given: Mapping[str, Any]) -> dict[str, str]:
     for fault in (url_error(url) for url in mirrors if url):
         if fault is not None:
             errors[CONF_PUBLIC_SOURCES] = fault
+    for feed in BUILT_IN_FEEDS:
+        url = given[CONF_PUBLIC_SOURCES].get(mirror_key(feed)) or feed.url
+        _, unusable = authority_value(given[CONF_PUBLIC_SOURCES].get(authority_key(feed), ""), url)
+        if unusable is not None:
+            errors[CONF_PUBLIC_SOURCES] = unusable
     if serving_errors(given[CONF_SERVING]):
         errors[CONF_SERVING] = "not_an_address"
     return errors

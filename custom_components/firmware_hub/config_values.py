@@ -69,6 +69,11 @@ def mirror_key(feed: Feed) -> str:
     return f"{slugify(feed.id)}_mirror"
 
 
+def authority_key(feed: Feed) -> str:
+    """Return the option that holds the authority on whose word a built-in feed's servers are believed."""
+    return f"{slugify(feed.id)}_authority"
+
+
 def settings_from_entry(hass: HomeAssistant, entry: ConfigEntry[Any]) -> Settings:
     """Return the owner's settings, with the defaults for what was never set."""
     options = entry.options
@@ -96,13 +101,14 @@ def feeds_from_entry(entry: ConfigEntry[Any]) -> tuple[Feed, ...]:
 
 
 def built_in_feeds(options: Mapping[str, Any]) -> tuple[Feed, ...]:
-    """Return the built-in feeds with their switches and mirrors applied."""
+    """Return the built-in feeds with their switches, mirrors and authorities applied."""
     chosen: Mapping[str, Any] = options.get(CONF_PUBLIC_SOURCES, {})
     return tuple(
         replace(
             feed,
             url=str(chosen.get(mirror_key(feed)) or feed.url),
             enabled=bool(chosen.get(enabled_key(feed), feed.enabled)),
+            authority=str(chosen.get(authority_key(feed), "")),
         )
         for feed in BUILT_IN_FEEDS
     )
@@ -122,6 +128,7 @@ def feed_from_data(feed_id: str, title: str, data: Mapping[str, Any]) -> Feed:
         product=_product(data) if kind in {KIND_ESPHOME, KIND_GITHUB} else None,
         root=data.get(CONF_ROOT, ""),
         files_url=data.get(CONF_FILES_URL, ""),
+        authority=data.get(CONF_AUTHORITY, ""),
     )
 
 

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Final
 
 from .artifact_server import ArtifactServer
-from .core.artifact_check import LOOKED_INTO, check_artifact
-from .core.errors import OutsideFailed, Reason
-from .core.model import Artifact, Device, Install
+from .core.artifact_check import check_artifact, is_looked_into
+from .core.errors import OutsideFailed, Reason, Refused
+from .core.model import Artifact, Device, Feed, Install
 from .download import Downloader, RunBlocking
 
 MANIFEST_NAME: Final = "manifest.jws"
@@ -31,14 +31,27 @@ class Delivery:
         self._blocking = run_blocking
         self._files: dict[str, dict[str, Path]] = {}
 
-    async def async_bring(self, install: Install, device: Device, artifacts: Iterable[Artifact], feed_url: str) -> None:
-        """Fetch and verify, or find in the cache. Raises BadInput, Refused or OutsideFailed."""
+    async def async_bring(
+        self, install: Install, device: Device, artifacts: Iterable[Artifact], feed: Feed | None
+    ) -> None:
+        """Fetch and verify, or find in the cache. Raises BadInput, Refused or OutsideFailed.
+
+        Without the feed that named them nobody knows from where they may come: then what is not here stays away.
+        """
         paths = self._files.setdefault(install.id, {})
         for artifact in artifacts:
-            path = await self._downloader.async_artifact(artifact, install.id, origin=feed_url)
-            if artifact.format in LOOKED_INTO:
+            path = await self._async_find(artifact, install.id, feed)
+            if is_looked_into(artifact, device):
                 await self._blocking(_check, path, artifact, install, device)
             paths[artifact.pin] = path
+
+    async def _async_find(self, artifact: Artifact, holder: str, feed: Feed | None) -> Path:
+        if feed is not None:
+            return await self._downloader.async_artifact(artifact, holder, origin=feed.url, authority=feed.authority)
+        found = await self._downloader.async_cached(artifact, holder)
+        if found is None:
+            raise Refused(Reason.OFFER_WITHDRAWN, "the feed that named it is not there any more")
+        return found
 
     async def async_serve(self, install_id: str, names: Mapping[str, Artifact], manifest: bytes) -> Mapping[str, str]:
         """Serve what was brought under these names; return the address of each. Raises OutsideFailed."""

@@ -12,8 +12,10 @@ from homeassistant.components.diagnostics import REDACTED, async_redact_data
 from homeassistant.const import CONF_PROTOCOL
 from homeassistant.core import HomeAssistant
 
+from .config_values import BUILT_IN_FEEDS, authority_key
 from .const import (
     CONF_ADDRESS,
+    CONF_AUTHORITY,
     CONF_ENCRYPTION,
     CONF_FRAMING,
     CONF_KEYS,
@@ -32,6 +34,8 @@ from .core.view import DeviceView
 _SECRET: Final = {
     CONF_KEYS,
     CONF_ROOT,
+    CONF_AUTHORITY,
+    *map(authority_key, BUILT_IN_FEEDS),
     CONF_ADDRESS,
     CONF_VENDOR,
     CONF_TITLE,

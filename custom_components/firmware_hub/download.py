@@ -11,6 +11,7 @@ import asyncio
 import errno
 import hashlib
 import re
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -20,9 +21,11 @@ from typing import Final, Literal, Protocol
 import aiohttp
 from aiohttp import hdrs
 
+from .authorities import tls_context
 from .core import limits
 from .core.errors import OutsideFailed, Reason, Refused
 from .core.model import Artifact
+from .download_body import bounded, check_length, looked_at
 from .download_cache import ArtifactCache, Part
 from .download_route import (
     FetchFailed,
@@ -37,7 +40,6 @@ from .download_route import (
 from .sources.base import FeedRequest
 
 _PIECE: Final = 1 << 20  # bytes that are handed to the disk at a time
-_FIRST_LOOK: Final = 512  # bytes that show whether this is a web page
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _CHECKSUM: Final = re.compile(r"sha512:[0-9a-f]{128}|sha3-256:[0-9a-f]{64}")
 
@@ -89,19 +91,23 @@ class Downloader:
         self._from_outside: dict[str, bool] = {}
         self._looking = asyncio.Lock()
 
-    async def async_fetch(self, request: FeedRequest, *, etag: str = "", feed_url: str = "") -> Fetched:
+    async def async_fetch(
+        self, request: FeedRequest, *, etag: str = "", feed_url: str = "", authority: str = ""
+    ) -> Fetched:
         """Fetch a feed. Give `etag` only while the body that it belongs to is in hand. Raises OutsideFailed.
 
         From where it really came is remembered under `feed_url`, the address by which its artifacts name their origin.
+        With an `authority` (PEM), servers are believed on its word and on no other.
         """
         bound = request.max_bytes or limits.MAX_MANIFEST_BYTES
         headers = dict(request.headers)
         if etag:
             headers[hdrs.IF_NONE_MATCH] = etag
         with translated_errors():
+            tls = await self._tls(authority)
             async with (
                 asyncio.timeout(self._timeouts.feed),
-                open_url(self._session, request.url, headers, self._timeouts) as opened,
+                open_url(self._session, request.url, headers, self._timeouts, tls=tls) as opened,
             ):
                 response = opened.response
                 if response.status == 304 and etag:
@@ -110,29 +116,35 @@ class Downloader:
                 check_status(response)
                 if response.headers.get(hdrs.CONTENT_ENCODING, "identity") != "identity":
                     raise FetchFailed(Reason.HTTP_ERROR, "compressed, though it was not asked for")
-                body = await _bounded(response, bound)
+                body = await bounded(response, bound)
                 found = etag_of(response)
                 self._came(feed_url, opened.from_outside)
         if is_web_page(body):
             raise FetchFailed(Reason.NOT_FIRMWARE, "a web page")
         return Fetched("new", body, found)
 
-    async def async_artifact(self, artifact: Artifact, holder: str = "", *, origin: str = "") -> Path:
+    async def async_artifact(
+        self, artifact: Artifact, holder: str = "", *, origin: str = "", authority: str = ""
+    ) -> Path:
         """Return the artifact's verified file, from the cache or from its address; its name is its SHA-256.
 
         It stays in the cache until `release(holder)`. `origin` is the address of the feed that names it: a public feed
-        may not point into the local network. Where the feed states no size, only the bound on all artifacts holds.
+        may not point into the local network. `authority` is that of its feed, as for `async_fetch`. Where the feed
+        states no size, only the bound on all artifacts holds.
         Raises OutsideFailed; Refused: NO_DIGEST, TOO_LARGE, SIZE_MISMATCH, DIGEST_MISMATCH.
         """
         if not (_SHA256.fullmatch(artifact.sha256) or (not artifact.sha256 and _CHECKSUM.fullmatch(artifact.checksum))):
             raise Refused(Reason.NO_DIGEST, artifact.name)
         if artifact.size > limits.MAX_ARTIFACT_BYTES:
             raise Refused(Reason.TOO_LARGE, f"{artifact.size} bytes")
-        name = artifact.sha256 or self._found.get(artifact.checksum, "")
-        self._hold(holder, name)
         async with self._alone(artifact.pin):
-            found = await self._disk(self._find(artifact, name)) if name else None
-            return found or await self._download(artifact, holder, origin)
+            found = await self._cached(artifact, holder)
+            return found or await self._download(artifact, holder, origin, authority)
+
+    async def async_cached(self, artifact: Artifact, holder: str = "") -> Path | None:
+        """Return the artifact's verified file if it is in the cache. Raises OutsideFailed; Refused: SIZE_MISMATCH."""
+        async with self._alone(artifact.pin):
+            return await self._cached(artifact, holder)
 
     async def async_keep(self, data: bytes, holder: str) -> Path:
         """Put bytes that are at hand beside the artifacts, until `release(holder)`. Raises OutsideFailed."""
@@ -160,6 +172,13 @@ class Downloader:
             if not turn.users:
                 del self._turns[pin]
 
+    async def _cached(self, artifact: Artifact, holder: str) -> Path | None:
+        name = artifact.sha256 or self._found.get(artifact.checksum, "")
+        if not _SHA256.fullmatch(name):
+            return None
+        self._hold(holder, name)
+        return await self._disk(self._find(artifact, name))
+
     async def _find(self, artifact: Artifact, sha256: str) -> Path | None:
         async with self._looking:
             path = await self._blocking(self._cache.find, sha256)
@@ -170,11 +189,11 @@ class Downloader:
             raise Refused(Reason.SIZE_MISMATCH, f"{size} bytes, not {artifact.size}")
         return path
 
-    async def _download(self, artifact: Artifact, holder: str, origin: str) -> Path:
+    async def _download(self, artifact: Artifact, holder: str, origin: str, authority: str) -> Path:
         algorithm, _, other = ("", "", "") if artifact.sha256 else artifact.checksum.partition(":")
         part = await self._disk(self._blocking(self._cache.begin, algorithm.replace("-", "_")))
         try:
-            await self._fill(part, artifact, origin)
+            await self._fill(part, artifact, origin, authority)
             if part.sha256 != (artifact.sha256 or part.sha256) or part.other != other:
                 raise Refused(Reason.DIGEST_MISMATCH, f"{part.other or part.sha256}, not {artifact.pin}")
             path = await self._disk(self._blocking(self._cache.keep, part))
@@ -185,15 +204,21 @@ class Downloader:
         await self._disk(self._shrink())
         return path
 
-    async def _fill(self, part: Part, artifact: Artifact, origin: str) -> None:
-        from_outside = await self._is_outside(origin)
+    async def _fill(self, part: Part, artifact: Artifact, origin: str, authority: str) -> None:
+        from_outside, tls = await self._is_outside(origin), await self._tls(authority)
         with translated_errors():
             async with (
                 asyncio.timeout(self._timeouts.artifact),
-                open_url(self._session, artifact.url, {}, self._timeouts, from_outside=from_outside) as opened,
+                open_url(self._session, artifact.url, {}, self._timeouts, from_outside=from_outside, tls=tls) as opened,
             ):
                 check_status(opened.response)
                 await self._stream(opened.response, part, artifact)
+
+    async def _tls(self, authority: str) -> ssl.SSLContext | None:
+        try:
+            return await self._blocking(tls_context, authority) if authority else None
+        except (ssl.SSLError, TypeError, ValueError) as error:
+            raise FetchFailed(Reason.TLS_FAILED, str(error)) from error
 
     def _came(self, feed_url: str, from_outside: bool) -> None:
         if feed_url:
@@ -209,10 +234,10 @@ class Downloader:
         piece, received = bytearray(), 0
         writing: asyncio.Future[None] | None = None
         try:
-            async for some in _looked_at(response, artifact):
+            async for some in looked_at(response, artifact):
                 piece += some
                 received += len(some)
-                _check_length(received, artifact)
+                check_length(received, artifact)
                 if len(piece) >= _PIECE or received == artifact.size:
                     writing, piece = await self._write(part, piece, writing), bytearray()
             if piece:
@@ -246,52 +271,3 @@ class Downloader:
             with suppress(OSError):
                 await self._shrink(0)
             raise OutsideFailed(Reason.DISK_FULL, str(error)) from error
-
-
-async def _bounded(response: aiohttp.ClientResponse, bound: int) -> bytes:
-    """Read a body that has to end before the bound, whatever length it claims."""
-    if (response.content_length or 0) > bound:
-        raise FetchFailed(Reason.TOO_LARGE, f"{response.content_length} bytes")
-    body = bytearray()
-    async for some in response.content.iter_any():
-        body += some
-        if len(body) > bound:
-            raise FetchFailed(Reason.TOO_LARGE, f"more than {bound} bytes")
-    return bytes(body)
-
-
-async def _looked_at(response: aiohttp.ClientResponse, artifact: Artifact) -> AsyncIterator[bytes]:
-    """Pass the body on, once its start and its length are what an artifact may have."""
-    wrong_length = artifact.size != 0 and response.content_length not in {None, artifact.size}
-    if not artifact.size:
-        _check_length(response.content_length or 0, artifact)
-    start = b""
-    try:
-        async for some in response.content.iter_any():
-            if len(start) >= _FIRST_LOOK:
-                yield some
-                continue
-            start += some
-            if len(start) >= _FIRST_LOOK:
-                _check_start(start, response.content_length if wrong_length else None, artifact)
-                yield start
-    except aiohttp.ClientPayloadError as error:
-        if wrong_length:
-            raise Refused(Reason.SIZE_MISMATCH, f"{response.content_length} bytes, not {artifact.size}") from error
-        raise
-    if len(start) < _FIRST_LOOK:
-        _check_start(start, response.content_length if wrong_length else None, artifact)
-        yield start
-
-
-def _check_length(received: int, artifact: Artifact) -> None:
-    if received > (artifact.size or limits.MAX_ARTIFACT_BYTES):
-        reason = Reason.SIZE_MISMATCH if artifact.size else Reason.TOO_LARGE
-        raise Refused(reason, f"more than {artifact.size or limits.MAX_ARTIFACT_BYTES} bytes")
-
-
-def _check_start(start: bytes, wrong_length: int | None, artifact: Artifact) -> None:
-    if is_web_page(start):
-        raise FetchFailed(Reason.NOT_FIRMWARE, "a web page")
-    if wrong_length is not None:
-        raise Refused(Reason.SIZE_MISMATCH, f"{wrong_length} bytes, not {artifact.size}")

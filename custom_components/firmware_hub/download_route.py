@@ -104,17 +104,19 @@ async def open_url(
     timeouts: Timeouts,
     *,
     from_outside: bool = False,
+    tls: ssl.SSLContext | None = None,
 ) -> AsyncIterator[Opened]:
     """Follow redirects to an answer that is none.
 
-    Whoever named this address `from_outside` may not point into the local network.
+    Whoever named this address `from_outside` may not point into the local network. With `tls` every hop has to prove
+    itself to it, and plain HTTP, which proves nothing, is not spoken in the local network either.
     """
     with translated_errors():
         here = _parsed(URL(url), Reason.INSECURE_URL)
-        trail = _Trail(was_public=from_outside)
+        trail = _Trail(was_https=tls is not None, was_public=from_outside)
         sent = dict(headers)
         while True:
-            response, address = await _request(session, here, sent, timeouts, trail)
+            response, address = await _request(session, here, sent, timeouts, trail, tls)
             trail = trail.after(here, address)
             async with response:
                 if response.status not in _REDIRECTS:
@@ -148,7 +150,12 @@ def _parsed(url: URL, reason: Reason) -> URL:
 
 
 async def _request(
-    session: aiohttp.ClientSession, url: URL, headers: Mapping[str, str], timeouts: Timeouts, trail: _Trail
+    session: aiohttp.ClientSession,
+    url: URL,
+    headers: Mapping[str, str],
+    timeouts: Timeouts,
+    trail: _Trail,
+    tls: ssl.SSLContext | None,
 ) -> tuple[aiohttp.ClientResponse, _Address]:
     """Ask the first address of the host that is allowed and answers."""
     found = await _addresses(session, url)
@@ -159,15 +166,20 @@ async def _request(
     *others, last = allowed[:_MAX_ADDRESSES]
     for address in others:
         try:
-            return await _pinned(session, url, address, headers, timeouts), address
+            return await _pinned(session, url, address, headers, timeouts, tls), address
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             if isinstance(error, aiohttp.ClientSSLError):
                 raise
-    return await _pinned(session, url, last, headers, timeouts), last
+    return await _pinned(session, url, last, headers, timeouts, tls), last
 
 
 async def _pinned(
-    session: aiohttp.ClientSession, url: URL, address: _Address, headers: Mapping[str, str], timeouts: Timeouts
+    session: aiohttp.ClientSession,
+    url: URL,
+    address: _Address,
+    headers: Mapping[str, str],
+    timeouts: Timeouts,
+    tls: ssl.SSLContext | None,
 ) -> aiohttp.ClientResponse:
     # Identity: a compressed body could unpack to anything, and a digest is of the bytes as they are published.
     sent = dict(headers)
@@ -176,6 +188,7 @@ async def _pinned(
     return await session.get(
         url.with_host(str(address)),
         headers=sent,
+        ssl=tls or True,
         server_hostname=url.raw_host if url.scheme == "https" else None,
         allow_redirects=False,
         auto_decompress=False,

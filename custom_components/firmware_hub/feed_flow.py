@@ -17,6 +17,7 @@ from homeassistant.helpers.selector import (
 )
 
 from .const import (
+    CONF_AUTHORITY,
     CONF_FILE,
     CONF_FILES_URL,
     CONF_HARDWARE,
@@ -131,9 +132,10 @@ class FeedSubentryFlow(ConfigSubentryFlow):
                 return await self.async_step_confirm()
             if not errors:
                 return self._done()
-        return self.async_show_form(
-            step_id=step_id, data_schema=_schema(step_id, user_input or self._before()), errors=errors
-        )
+        # A secret that was pasted by mistake is not sent back.
+        secret = {key for key, fault in errors.items() if fault.endswith("private_key")}
+        before = {key: value for key, value in (user_input or self._before()).items() if key not in secret}
+        return self.async_show_form(step_id=step_id, data_schema=_schema(step_id, before), errors=errors)
 
     def _before(self) -> Values:
         """Return what the form proposes: nothing for a new feed."""
@@ -172,6 +174,7 @@ _FIELDS: Final[Mapping[str, tuple[tuple[str, Any, bool], ...]]] = {
         (CONF_URL, _URL, True),
         (CONF_VENDOR, TextSelector(), True),
         (CONF_KEYS, _LINES, True),
+        (CONF_AUTHORITY, _LINES, False),
         (CONF_TITLE, TextSelector(), False),
     ),
     "tuf": (
@@ -179,17 +182,20 @@ _FIELDS: Final[Mapping[str, tuple[tuple[str, Any, bool], ...]]] = {
         (CONF_URL, _URL, True),
         (CONF_FILES_URL, _URL, False),
         (CONF_ROOT, _LINES, True),
+        (CONF_AUTHORITY, _LINES, False),
     ),
     "zigbee": (
         (CONF_TITLE, TextSelector(), True),
         (CONF_URL, _URL, True),
         (CONF_KIND, _FORMAT, True),
+        (CONF_AUTHORITY, _LINES, False),
     ),
     "esphome": (
         (CONF_URL, _URL, True),
         (CONF_VENDOR, TextSelector(), True),
         (CONF_MODEL, TextSelector(), True),
         (CONF_VARIANT, TextSelector(), False),
+        (CONF_AUTHORITY, _LINES, False),
         (CONF_TITLE, TextSelector(), False),
     ),
     "github": (

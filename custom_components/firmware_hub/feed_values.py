@@ -8,6 +8,7 @@ from urllib.parse import quote
 from homeassistant.const import CONF_MODEL
 
 from .const import (
+    CONF_AUTHORITY,
     CONF_FILE,
     CONF_FILES_URL,
     CONF_HARDWARE,
@@ -26,7 +27,7 @@ from .const import (
 )
 from .core.errors import HubError
 from .core.keys import read_keys
-from .forms import url_error
+from .forms import authority_value, url_error
 from .tuf_root import read_root
 
 type Values = dict[str, Any]
@@ -56,6 +57,7 @@ def _signed(given: Mapping[str, Any]) -> tuple[Values, Faults]:
         data[CONF_KEYS] = list(read_keys(given[CONF_KEYS]))
     except HubError as error:
         errors[CONF_KEYS] = f"key_{error.reason}"
+    _check_authority(given, data, errors)
     return _titled(data, CONF_VENDOR), errors
 
 
@@ -69,6 +71,7 @@ def _tuf(given: Mapping[str, Any]) -> tuple[Values, Faults]:
         data[CONF_ROOT] = read_root(given[CONF_ROOT])
     except HubError as error:
         errors[CONF_ROOT] = f"root_{error.reason}"
+    _check_authority(given, data, errors)
     return data | {CONF_KIND: KIND_TUF}, errors
 
 
@@ -76,6 +79,7 @@ def _zigbee(given: Mapping[str, Any]) -> tuple[Values, Faults]:
     data, errors = _texts(given, CONF_URL, CONF_TITLE)
     _check_url(data, errors, CONF_URL)
     _check_names(data, errors, CONF_TITLE)
+    _check_authority(given, data, errors)
     return data | {CONF_KIND: given[CONF_KIND]}, errors
 
 
@@ -83,6 +87,7 @@ def _esphome(given: Mapping[str, Any]) -> tuple[Values, Faults]:
     data, errors = _texts(given, CONF_URL, CONF_VENDOR, CONF_MODEL, CONF_VARIANT, CONF_TITLE)
     _check_url(data, errors, CONF_URL)
     _check_names(data, errors, CONF_VENDOR, CONF_MODEL)
+    _check_authority(given, data, errors)
     return _titled(data | {CONF_KIND: KIND_ESPHOME}, CONF_MODEL), errors
 
 
@@ -119,6 +124,14 @@ def _titled(data: Values, otherwise: str) -> Values:
 def _check_url(data: Values, errors: Faults, key: str) -> None:
     if (fault := url_error(data[key])) is not None:
         errors[key] = fault
+
+
+def _check_authority(given: Mapping[str, Any], data: Values, errors: Faults) -> None:
+    kept, fault = authority_value(given.get(CONF_AUTHORITY, ""), data[CONF_URL], data.get(CONF_FILES_URL, ""))
+    if fault is not None:
+        errors[CONF_AUTHORITY] = fault
+    elif kept:
+        data[CONF_AUTHORITY] = kept
 
 
 def _check_names(data: Values, errors: Faults, *keys: str) -> None:

@@ -13,8 +13,11 @@ from homeassistant.helpers.selector import (
     TextSelector,
     TimeSelector,
 )
+from homeassistant.util import dt as dt_util
 
+from .authorities import read_authority
 from .const import CONF_ADDRESS, CONF_PORT, CONF_WINDOW_END, CONF_WINDOW_START
+from .core.errors import HubError
 from .core.limits import MAX_URL
 
 _MAX_PORT: Final = 65_535
@@ -68,6 +71,19 @@ def url_error(text: str) -> str | None:
     if not host or parts.scheme not in {"http", "https"} or len(text) > MAX_URL or any(map(str.isspace, text)):
         return "not_a_url"
     return None if parts.scheme == "https" or _is_local(host) else "insecure_url"
+
+
+def authority_value(text: str, *urls: str) -> tuple[str, str | None]:
+    """Return the certificates of a pasted authority as they are stored, and what is wrong with them.
+
+    Plain HTTP proves nothing, so an authority for such an address would be a promise that nobody keeps.
+    """
+    try:
+        kept = read_authority(text, dt_util.utcnow())
+    except HubError as error:
+        return "", f"authority_{error.reason}"
+    is_plain = any(url.lower().startswith("http:") for url in urls)
+    return kept, "authority_without_https" if kept and is_plain else None
 
 
 def _is_local(host: str) -> bool:

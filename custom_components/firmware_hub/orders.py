@@ -149,7 +149,7 @@ class Orders:
 
     async def _async_bring(self, install: Install, device: Device, artifacts: Iterable[Artifact]) -> None:
         state = self._hub.feeds.states.get(install.offer.feed_id)
-        await self._delivery.async_bring(install, device, artifacts, state.feed.url if state is not None else "")
+        await self._delivery.async_bring(install, device, artifacts, state.feed if state is not None else None)
 
     async def _async_serve(self, install: Install, device: Device) -> Mapping[str, str]:
         manifest = self._raw_manifest(install.offer.feed_id) if install.offer.trust is Trust.SIGNED else b""

@@ -49,7 +49,7 @@ class TufClient:
         """Fetch and verify what is new. Raises BadInput, Refused, OutsideFailed."""
         loop = asyncio.get_running_loop()
         async with self._locks.setdefault(feed.id, asyncio.Lock()):
-            return await self._blocking(self._run, feed, _Remote(self._downloader, loop, feed.url))
+            return await self._blocking(self._run, feed, _Remote(self._downloader, loop, feed))
 
     async def async_reload(self, feed: Feed) -> VerifiedBytes:
         """Verify again what was last fetched, without a network. Raises BadInput, Refused, OutsideFailed."""
@@ -110,16 +110,16 @@ class _Fetcher(FetcherInterface):
 class _Remote(_Fetcher):
     """Fetches as every feed is fetched, from a worker thread through the event loop."""
 
-    def __init__(self, downloader: Downloader, loop: asyncio.AbstractEventLoop, feed_url: str) -> None:
+    def __init__(self, downloader: Downloader, loop: asyncio.AbstractEventLoop, feed: Feed) -> None:
         super().__init__()
         self._downloader = downloader
         self._loop = loop
-        self._feed_url = feed_url
+        self._feed = feed
 
     @override
     def _bring(self, url: str) -> bytes:
         request = FeedRequest(url, {"Accept": "application/json"}, self._bound)
-        fetching = self._downloader.async_fetch(request, feed_url=self._feed_url)
+        fetching = self._downloader.async_fetch(request, feed_url=self._feed.url, authority=self._feed.authority)
         future = asyncio.run_coroutine_threadsafe(fetching, self._loop)
         try:
             return future.result(max(self.until - time.monotonic(), 0)).body

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import gzip
 import struct
 from typing import Any
 
 import pytest
 
-from custom_components.firmware_hub.core.artifact_check import LOOKED_INTO, check_artifact
+from custom_components.firmware_hub.core.artifact_check import check_artifact, is_looked_into
 from custom_components.firmware_hub.core.errors import HubError, Reason
 from custom_components.firmware_hub.core.model import Artifact, ArtifactFormat, Device, Match, Release, VersionScheme
+from simulator.esp import CHIP_IDS, esp32_image, esp8266_image
 
 from .builders import device
 from .statements import artifact, release
@@ -89,6 +91,65 @@ def test_an_image_for_certain_hardware_is_for_devices_that_say_so_or_for_whom_it
     assert refusal(ota(version=2, **FOR_HARDWARE_2_AND_3), OTA, image(), target) is reason
 
 
+ESP, PACKED = artifact(format=ArtifactFormat.ESP), artifact(format=ArtifactFormat.ESP_GZIP)
+RAW = artifact(format=ArtifactFormat.RAW)
+C3 = esp32_image(b"program", chip_id=CHIP_IDS["ESP32-C3"])
+SMALL = esp8266_image(b"program")
+
+
+def tasmota(chip: str) -> Device:
+    return device(dialect="tasmota", manufacturer="Tasmota", model=chip, variant="tasmota32")
+
+
+@pytest.mark.parametrize(
+    ("data", "found", "target", "reason"),
+    [
+        (C3, ESP, tasmota("ESP32-C3"), None),
+        (C3, RAW, tasmota("ESP32-C3"), None),
+        (C3, ESP, tasmota("ESP32-S3"), Reason.WRONG_HARDWARE),
+        (C3, RAW, tasmota("ESP32-S3"), Reason.WRONG_HARDWARE),
+        (C3, ESP, tasmota("ESP8266"), Reason.WRONG_HARDWARE),
+        (SMALL, ESP, tasmota("ESP32-C3"), Reason.WRONG_HARDWARE),
+        (esp32_image(b"program"), ESP, tasmota("ESP32-SOLO1"), None),
+        (SMALL, ESP, tasmota("ESP8266"), None),
+        (gzip.compress(SMALL), PACKED, tasmota("ESP8266"), None),
+        (gzip.compress(SMALL), RAW, tasmota("ESP8266"), None),
+        (gzip.compress(SMALL), ESP, tasmota("ESP8266"), Reason.NOT_FIRMWARE),
+        (SMALL, PACKED, tasmota("ESP8266"), Reason.NOT_FIRMWARE),
+        (gzip.compress(C3), PACKED, tasmota("ESP32-C3"), Reason.WRONG_HARDWARE),
+        (C3, ESP, device(hardware="ESP32-C3 v0.4"), None),
+        (C3, ESP, device(hardware="ESP32-S3"), Reason.WRONG_HARDWARE),
+        (C3, ESP, device(hardware="rev2"), None),
+    ],
+)
+def test_an_espressif_image_must_be_for_the_chip_that_the_device_says_it_has(
+    data: bytes, found: Artifact, target: Device, reason: Reason | None
+) -> None:
+    assert refusal(data, found, release(), target) is reason
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", Reason.NOT_FIRMWARE),
+        (b"<html>not found</html>", Reason.NOT_FIRMWARE),
+        (C3[1:], Reason.NOT_FIRMWARE),
+        (C3[:-1], Reason.SIZE_MISMATCH),
+        (C3[:40] + bytes([C3[40] ^ 1]) + C3[41:], Reason.DIGEST_MISMATCH),
+        (C3[:1] + b"\xff" + C3[2:], Reason.MALFORMED),
+        (C3[:12] + b"\x63" + C3[13:], Reason.DIGEST_MISMATCH),
+    ],
+    ids=["empty", "a page", "no magic", "cut off", "a flipped bit", "too many segments", "another chip painted on"],
+)
+def test_an_espressif_image_that_is_not_whole_is_refused(data: bytes, reason: Reason) -> None:
+    assert refusal(data, ESP, release(), tasmota("ESP32-C3")) is reason
+
+
 def test_what_says_nothing_of_itself_passes() -> None:
-    assert ArtifactFormat.RAW not in LOOKED_INTO
-    check_artifact(b"anything", artifact(), release(), SWITCH)
+    assert not is_looked_into(RAW, SWITCH)
+    check_artifact(b"anything", RAW, release(), SWITCH)
+
+
+@pytest.mark.parametrize("form", [form for form in ArtifactFormat if form is not ArtifactFormat.RAW])
+def test_every_format_that_says_for_whom_it_is_is_looked_into(form: ArtifactFormat) -> None:
+    assert is_looked_into(artifact(format=form), SWITCH)

@@ -9,10 +9,14 @@ from custom_components.firmware_hub.core.chips import (
     AssetNames,
     Build,
     asset_names,
+    chip_of,
     normalise_chip,
     normalise_variant,
+    takes_only_images,
     variant_of_asset,
 )
+
+from .builders import device
 
 
 @pytest.mark.parametrize(
@@ -157,3 +161,23 @@ def test_a_file_that_is_no_plain_image_says_nothing(name: str) -> None:
 def test_every_build_of_the_table_is_found_again_by_its_file_names() -> None:
     builds = [Build(chip.name, variant) for chip in CHIPS for variant in (chip.default, *chip.builds)]
     assert [{variant_of_asset(name) for name in asset_names(*build).main} for build in builds] == [{b} for b in builds]
+
+
+@pytest.mark.parametrize(
+    ("model", "hardware", "chip"),
+    [
+        ("ESP32-C3", "", "ESP32-C3"),
+        ("ESP8266", "ESP32-C3", "ESP8266"),
+        ("PLUG-S1", "ESP32-S3 v0.2", "ESP32-S3"),
+        ("PLUG-S1", "rev2", ""),
+        ("PLUG-S1", "ESP32", ""),
+        ("BK7231T", "", ""),
+    ],
+)
+def test_a_device_has_the_chip_that_it_names_for_certain(model: str, hardware: str, chip: str) -> None:
+    assert chip_of(device(model=model, hardware=hardware)) == chip
+
+
+def test_only_who_has_a_chip_for_its_model_flashes_nothing_else() -> None:
+    assert takes_only_images(device(model="ESP32-C3"))
+    assert not takes_only_images(device(model="PLUG-S1", hardware="ESP32-C3"))

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from custom_components.firmware_hub import issues, words
-from custom_components.firmware_hub.config_values import BUILT_IN_FEEDS, enabled_key, mirror_key
+from custom_components.firmware_hub import feed_flow, issues, words
+from custom_components.firmware_hub.config_values import BUILT_IN_FEEDS, authority_key, enabled_key, mirror_key
 from custom_components.firmware_hub.const import WEEKDAYS
 from custom_components.firmware_hub.core.effects import IssueKind, LifecycleKind
 from custom_components.firmware_hub.core.errors import Reason
@@ -82,8 +82,21 @@ def test_every_option_of_every_list_has_words() -> None:
 
 def test_every_built_in_feed_has_its_options() -> None:
     section = TEXTS["options"]["step"]["init"]["sections"]["public_sources"]
-    keys = {key for feed in BUILT_IN_FEEDS for key in (enabled_key(feed), mirror_key(feed))}
+    keys = {key(feed) for feed in BUILT_IN_FEEDS for key in (authority_key, enabled_key, mirror_key)}
     assert set(section["data"]) == set(section["data_description"]) == keys
+
+
+@pytest.mark.parametrize("step", sorted(feed_flow._FIELDS))
+def test_every_field_of_a_feed_has_words(step: str) -> None:
+    texts = TEXTS["config_subentries"]["feed"]["step"][step]
+    assert set(texts["data"]) == set(texts["data_description"]) == {key for key, _, _ in feed_flow._FIELDS[step]}
+
+
+@pytest.mark.parametrize("form", ["options", "feed"])
+def test_whatever_is_wrong_with_an_authority_has_words(form: str) -> None:
+    errors = (TEXTS["options"] if form == "options" else TEXTS["config_subentries"]["feed"])["error"]
+    said = ("malformed", "too_large", "private_key", "untrusted_key", "not_yet_valid", "expired", "weak_key")
+    assert {f"authority_{fault}" for fault in (*said, "without_https")} <= set(errors)
 
 
 def test_icons_are_of_entities_and_actions_that_exist() -> None:

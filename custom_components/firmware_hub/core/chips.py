@@ -16,6 +16,8 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from .model import Device
+
 HELPER_VARIANTS = frozenset({"minimal", "safeboot"})
 """Builds that only exist to load another one; a device that reports one is in the middle of something."""
 
@@ -98,6 +100,22 @@ def normalise_chip(hardware: str) -> str | None:
     """Decide which chip family a ``StatusFWR.Hardware`` text means; ``None`` if it is not certain. Never raises."""
     text = _REVISION.sub("", hardware.strip().upper())
     return next((chip.name for chip in CHIPS if chip.hardware.fullmatch(text)), None)
+
+
+def takes_only_images(device: Device) -> bool:
+    """Decide whether a device flashes nothing but Espressif images, whatever its feed calls them. Never raises.
+
+    That is who has a chip for its model: Tasmota (design section 5.3).
+    """
+    return device.model in _BY_NAME
+
+
+def chip_of(device: Device) -> str:
+    """Return the name of the chip that a device says it has, as model or as hardware; empty: none that is known.
+
+    Never raises.
+    """
+    return device.model if device.model in _BY_NAME else normalise_chip(device.hardware) or ""
 
 
 def normalise_variant(chip: str, image: str) -> str:

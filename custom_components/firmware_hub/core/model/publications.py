@@ -211,6 +211,7 @@ class Feed:
         product: what the owner says of it, for formats that do not say for whom their files are.
         root: trusted root metadata (JSON) of a TUF repository; empty for all others.
         files_url: where the targets of a TUF repository are; empty: where its metadata is.
+        authority: certificates (PEM) on whose word alone its servers are believed; empty: on that of the usual ones.
     """
 
     id: str
@@ -226,6 +227,7 @@ class Feed:
     product: Product | None = None
     root: str = ""
     files_url: str = ""
+    authority: str = ""
 
 
 DEVICE_ITSELF = ""
