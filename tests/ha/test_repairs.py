@@ -258,6 +258,7 @@ async def test_a_new_key_that_nobody_refuses_takes_over_after_its_days(home: Hom
     await until(lambda: not has(home, IssueKind.KEY_ROTATION))
     home.vendor.key = home.vendor.stranger
     await home.reread()
+    await home.act("check")  # is answered when all that was ordered before it is written down
     rows = await home.hub.store.async_history(subject="feed1", limit=10)
     assert {"key_announced", "key_adopted"} <= {row["kind"] for row in rows}
 
