@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from ssl import SSLContext
 
 import aiohttp
 import pytest
@@ -65,12 +66,12 @@ async def home(repository: Repository, tmp_path: Path) -> AsyncIterator[Home]:
         yield home
 
 
-async def serving(repository: Repository, tmp_path: Path) -> AsyncIterator[Home]:
+async def serving(repository: Repository, tmp_path: Path, *, tls: SSLContext | None = None) -> AsyncIterator[Home]:
     app = web.Application()
     app.router.add_get("/tuf/{name:.*}", repository.answer)
     runner = web.AppRunner(app, shutdown_timeout=0.05)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
+    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls)
     await site.start()
     assert site._server is not None
     port = site._server.sockets[0].getsockname()[1]  # type: ignore[attr-defined]
@@ -78,5 +79,6 @@ async def serving(repository: Repository, tmp_path: Path) -> AsyncIterator[Home]
     async with aiohttp.ClientSession() as session:
         downloader = Downloader(session, tmp_path / "cache", 10_000_000, asyncio.to_thread, timeouts=quick)
         folder = tmp_path / "tuf"
-        yield Home(TufClient(downloader, folder, asyncio.to_thread), downloader, f"http://127.0.0.1:{port}/tuf", folder)
+        url = f"{'https' if tls else 'http'}://127.0.0.1:{port}/tuf"
+        yield Home(TufClient(downloader, folder, asyncio.to_thread), downloader, url, folder)
     await runner.cleanup()

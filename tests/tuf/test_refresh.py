@@ -12,6 +12,7 @@ from tuf.api.metadata import Delegations, SuccinctRoles
 from custom_components.firmware_hub import download
 from custom_components.firmware_hub.core.errors import BadInput, HubError, OutsideFailed, Reason, Refused
 from custom_components.firmware_hub.core.model import Manifest, Trust
+from simulator.certificates import Authority
 
 from .conftest import PLUG, Home, serving
 from .repository import IMAGE, Repository, release
@@ -276,3 +277,14 @@ async def test_a_role_whose_file_is_missing_is_an_outage(home: Home, repository:
     with pytest.raises(OutsideFailed) as caught:
         await home.refresh(repository)
     assert caught.value.reason is Reason.NOT_FOUND
+
+
+async def test_a_keeper_may_have_a_certificate_authority_of_its_own(repository: Repository, tmp_path: Path) -> None:
+    own = Authority("The keepers")
+    async for home in serving(repository, tmp_path, tls=own.for_server("127.0.0.1").server_context()):
+        for authority in ("", Authority("Somebody else").pem):
+            with pytest.raises(OutsideFailed) as caught:
+                await home.refresh(repository, authority=authority)
+            assert caught.value.reason is Reason.TLS_FAILED
+        assert repository.asked == []
+        assert found(await home.refresh(repository, authority=own.pem)) == [("Acme", "1.2.0", "plug.bin")]
