@@ -12,6 +12,7 @@ import json
 import os
 import sys
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
 INPUTS = 100_000
 """For each source."""
 QUICK_INPUTS = 100
+BATCH = 2_500
+"""Hypothesis keeps what it has tried, to try something else: about 12 kB for each document."""
 KINDS = (
     "test_a_document_that_was_tampered_with_is_read_or_refused",
     "test_a_document_with_broken_bytes_is_read_or_refused",
@@ -105,26 +108,32 @@ class Counting:
 
 def feed_it(source: Source, wanted: int) -> Counting:
     """Feed so many documents to a source, as many of each kind; the same ones every time."""
-    from hypothesis import HealthCheck, Phase, given, settings, strategies as st
+    from hypothesis import HealthCheck, Phase, given, seed, settings, strategies as st
 
     tests = importlib.import_module(_EXAMPLES)
     counting = Counting(source)
-    budget = settings(
-        max_examples=-(-wanted // len(KINDS)),
-        derandomize=True,
-        deadline=None,
-        database=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    for kind in KINDS:
+    for kind, number in _batches(wanted):
         body = partial(getattr(tests, kind).hypothesis.inner_test, source=counting)
 
         def example(data: DataObject) -> None:
             body(data=data)  # noqa: B023 - it is over when the loop goes on
 
-        budget(given(data=st.data())(example))()
+        settings(
+            max_examples=min(BATCH, -(-wanted // len(KINDS))),
+            deadline=None,
+            database=None,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )(seed(number)(given(data=st.data())(example)))()
     return counting
+
+
+def _batches(wanted: int) -> Iterator[tuple[str, int]]:
+    """Return a kind and a seed for each batch."""
+    each = -(-wanted // len(KINDS))
+    for kind in KINDS:
+        for number in range(-(-each // BATCH)):
+            yield kind, number
 
 
 def _main(wanted: int, names: list[str]) -> dict[str, Any]:
