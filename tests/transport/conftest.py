@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 from homeassistant.components import mqtt
@@ -31,7 +32,8 @@ class Heard:
         self._changed = asyncio.Event()
 
     def on_message(self, message: Message) -> None:
-        self.messages.append(message)
+        payload = message.payload.encode() if isinstance(message.payload, str) else message.payload
+        self.messages.append(replace(message, payload=payload))
         self._changed.set()
 
     def on_link(self, connected: bool) -> None:

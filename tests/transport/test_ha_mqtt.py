@@ -33,22 +33,27 @@ async def transport(hass: HomeAssistant, entry: MockConfigEntry, heard: Heard) -
     await transport.async_stop()
 
 
-async def test_where_somebody_reads_the_same_filter_as_text_it_may_arrive_as_text(
-    hass: HomeAssistant, entry: MockConfigEntry, transport: HaMqttTransport, tap: BrokerTap, heard: Heard
+@pytest.mark.parametrize("hub_first", [True, False], ids=["the hub first", "the hub last"])
+@pytest.mark.parametrize("topics", [["both/#"], [f"both/{number}" for number in range(20)]], ids=["filter", "topics"])
+async def test_whoever_reads_on_the_same_filter_gets_text(
+    hass: HomeAssistant, transport: HaMqttTransport, tap: BrokerTap, heard: Heard, topics: list[str], hub_first: bool
 ) -> None:
-    @callback
-    def other(message: Any) -> None: ...
+    read: list[Any] = []
 
-    unsubscribe = await mqtt.async_subscribe(hass, "both/#", other)
-    await transport.async_subscribe(["both/#"])
-    await tap.publish("both/1", "größer")
-    await heard.until(lambda heard: any(one.topic == "both/1" for one in heard.messages))
-    (message,) = [one for one in heard.messages if one.topic == "both/1"]
-    assert message.payload in {"größer", "größer".encode()}
-    assert isinstance(message.payload, str)
-    await tap.publish("both/2", b"\xff")
-    assert (await heard.message(b"\xff")).topic == "both/2"
-    unsubscribe()
+    @callback
+    def other(message: Any) -> None:
+        read.append(message.payload)
+
+    if hub_first:
+        await transport.async_subscribe(topics)
+    others = [await mqtt.async_subscribe(hass, topic, other) for topic in topics]
+    await transport.async_subscribe(topics)
+    for number in range(20):
+        await tap.publish(f"both/{number}", "größer")
+    await heard.until(lambda heard: len(heard.messages) == len(read) == 20)
+    assert set(read) == {"größer"}
+    for unsubscribe in others:
+        unsubscribe()
 
 
 # --- the link ---

@@ -5,7 +5,9 @@ Contract: six habits of that client are dealt with here, so that nobody else has
 1. A message of QoS 1 or 2 that is published while the broker is away raises and is delivered later all the same. So
    everything goes out with QoS 0, and only while connected.
 2. A missing acknowledgement is only logged. So nothing is concluded from a publish that returned.
-3. Raw payloads may arrive as text, when somebody else subscribed the same filter as text before. So both are passed on.
+3. One filter has one payload for all who subscribed it, raw or text as the first of them asked for, whoever that is: an
+   integration beside the hub would get bytes where it expects text, and its entities would stay unavailable. So text is
+   asked for, as everybody does. What is no text is left out by Home Assistant, with a warning.
 4. A retained message is handed to a subscription once per topic and connection. So a topic is not read again by
    subscribing again: what a device said is remembered by the hub, and a device is asked afresh.
 5. Subscriptions are gathered for half a second, after a reconnect too, and a publish overtakes them: the answer to a
@@ -94,7 +96,7 @@ class HaMqttTransport:
 
     async def _subscribed(self, name: str) -> Callable[[], None]:
         try:
-            return await mqtt.async_subscribe(self._hass, name, self._received, 0, None)
+            return await mqtt.async_subscribe(self._hass, name, self._received)
         except HomeAssistantError as error:
             raise OutsideFailed(Reason.BROKER_DISCONNECTED, str(error)) from error
 
