@@ -9,21 +9,28 @@ from typing import Any
 import aiomqtt
 import pytest
 
+from custom_components.firmware_hub.dialects import BY_NAME
 from simulator.broker import HOST, Broker, BrokerTap
 from simulator.link import ROUND_TRIP
 
 RULES = Path(__file__).parents[2] / "docs" / "mosquitto.acl"
-USERS = ("homeassistant", "zigbee2mqtt", "tasmota", "shelly", "nodered", "plug-1", "plug-2")
-
-ORDERS = (
-    "fwhub/device/plug-1/command",
-    "cmnd/tasmota_A1B2C3/Upgrade",
-    "cmnd/tasmota_A1B2C3/OtaUrl",
-    "cmnd/tasmota_A1B2C3/Backlog",
-    "zigbee2mqtt/bridge/request/device/ota_update/update",
-    "shellyplus1-a8032abe1234/rpc",
-    "shellies/shelly1-A4CF12/command",
+USERS = (
+    *("homeassistant", "zigbee2mqtt", "tasmota", "shelly", "esphome", "openbeken", "openmqttgateway", "gateway"),
+    *("nodered", "plug-1", "plug-2"),
 )
+
+ORDERS_OF = {
+    "open": ("fwhub/device/plug-1/command",),
+    "tasmota": ("cmnd/tasmota_A1B2C3/Upgrade", "cmnd/tasmota_A1B2C3/OtaUrl", "cmnd/tasmota_A1B2C3/Backlog"),
+    "zigbee2mqtt": ("zigbee2mqtt/bridge/request/device/ota_update/update",),
+    "shelly": ("shellyplus1-a8032abe1234/rpc",),
+    "shelly_gen1": ("shellies/shelly1-A4CF12/command", "shellies/command"),
+    "esphome": ("garage/update/firmware/command",),
+    "openbeken": ("cmnd/obk1/ota_http",),
+    "openmqttgateway": ("home/gate/commands/MQTTtoSYS/firmware_update",),
+    "ha_update": ("gateway/7f/install",),
+}
+ORDERS = tuple(topic for topics in ORDERS_OF.values() for topic in topics)
 DAILY_WORK = (
     ("plug-1", "fwhub/device/plug-1/info"),
     ("plug-1", "fwhub/device/plug-1/status"),
@@ -35,6 +42,19 @@ DAILY_WORK = (
     ("shelly", "shellyplus1-a8032abe1234/online"),
     ("shelly", "fwhub/shelly/shellyplus1-a8032abe1234/rpc"),
     ("shelly", "shellies/announce"),
+    ("esphome", "esphome/discover/garage"),
+    ("esphome", "homeassistant/update/garage/firmware/config"),
+    ("esphome", "garage/status"),
+    ("esphome", "garage/update/firmware/state"),
+    ("openbeken", "stat/obk1/STATUS"),
+    ("openbeken", "obk1/connected"),
+    ("openbeken", "obk1/build"),
+    ("openmqttgateway", "home/gate/SYStoMQTT"),
+    ("openmqttgateway", "home/gate/LWT"),
+    ("openmqttgateway", "home/gate/RLStoMQTT"),
+    ("openmqttgateway", "homeassistant/update/gate/config"),
+    ("gateway", "homeassistant/device/gate/config"),
+    ("gateway", "gateway/7f/state"),
     ("nodered", "cmnd/tasmota_A1B2C3/POWER"),
     ("nodered", "zigbee2mqtt/lamp/set"),
 )
@@ -44,6 +64,10 @@ LISTENERS = (
     ("zigbee2mqtt", "zigbee2mqtt/bridge/request/device/ota_update/update"),
     ("shelly", "shellyplus1-a8032abe1234/rpc"),
     ("shelly", "shellies/shelly1-A4CF12/command"),
+    ("esphome", "garage/update/firmware/command"),
+    ("openbeken", "cmnd/obk1/ota_http"),
+    ("openmqttgateway", "home/gate/commands/MQTTtoSYS/firmware_update"),
+    ("gateway", "gateway/7f/install"),
 )
 
 
@@ -76,6 +100,10 @@ async def say(broker: Broker, user: str, *topics: str) -> None:
                 for waiting in both:
                     waiting.cancel()
                 await asyncio.gather(said, cut, return_exceptions=True)
+
+
+def test_the_rules_are_about_every_family() -> None:
+    assert ORDERS_OF.keys() == BY_NAME.keys()
 
 
 @pytest.mark.parametrize("user", [user for user in USERS if user not in {"homeassistant", "zigbee2mqtt"}])
