@@ -18,11 +18,11 @@ from .const import KEY_FIRMWARE
 from .coordinator import FirmwareHubConfigEntry, FirmwareHubCoordinator
 from .core.errors import HubError
 from .core.inputs import ApproveRequested, CheckRequested, UnapproveRequested
-from .core.model import Device, DeviceId
-from .device_link import own_device
+from .core.model import DeviceId
 from .entity import DeviceEntity, add_for_each_device, asked_by
 from .markdown import https_address, plain
 from .other_updaters import OtherUpdaters
+from .own_devices import OwnDevices
 from .release_notes import release_notes
 from .relink import Relinker
 from .words import as_ha_error, title
@@ -41,9 +41,9 @@ async def async_setup_entry(
     """Add an update entity for each device, now and later."""
     Relinker(hass, entry).start()
     OtherUpdaters(hass, entry).start()
-    check = CheckOnce(entry.runtime_data)
+    check, own = CheckOnce(entry.runtime_data), OwnDevices(hass, entry)
     add_for_each_device(
-        entry, async_add_entities, lambda ids: [FirmwareUpdateEntity(entry, device_id, check) for device_id in ids]
+        entry, async_add_entities, lambda ids: [FirmwareUpdateEntity(entry, device_id, check, own) for device_id in ids]
     )
 
 
@@ -76,9 +76,10 @@ class FirmwareUpdateEntity(DeviceEntity, UpdateEntity):
     )
     _unrecorded_attributes = frozenset({UpdateEntityStateAttribute.TITLE, "starts_at"})
 
-    def __init__(self, entry: FirmwareHubConfigEntry, device_id: DeviceId, check: CheckOnce) -> None:
+    def __init__(self, entry: FirmwareHubConfigEntry, device_id: DeviceId, check: CheckOnce, own: OwnDevices) -> None:
         super().__init__(entry, device_id, KEY_FIRMWARE)
         self._check = check
+        self._own = own
         self._skipped: str | None = None
         self._was_written = False
 
@@ -173,13 +174,11 @@ class FirmwareUpdateEntity(DeviceEntity, UpdateEntity):
     @override
     @callback
     def _on_changed(self) -> None:
-        """Bring a device of our own up to date as well; one of another integration is theirs to describe."""
+        """Have a device of our own described anew as well."""
         before = self._view
         super()._on_changed()
-        if before is None or self._view is None or _described(before.device) == _described(self._view.device):
-            return
-        if self.device_entry is not None and self.device_entry.config_entry_id == self._entry.entry_id:
-            own_device(self.hass, self._entry.entry_id, self._view.device)
+        if before is not None and self._view is not None and before.device is not self._view.device:
+            self._own.changed(before.device, self._view.device)
 
     @override
     @callback
@@ -202,8 +201,3 @@ class FirmwareUpdateEntity(DeviceEntity, UpdateEntity):
             await self._coordinator.async_ask(UnapproveRequested(self._device_id, by, skip=True))
         except HubError as error:
             _LOGGER.info("The skip of %s came too late: %s", self.entity_id, error)
-
-
-def _described(device: Device) -> tuple[str, ...]:
-    """Return what the device registry shows of a device."""
-    return (device.name, device.manufacturer, device.model, device.hardware, device.version)

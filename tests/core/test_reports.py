@@ -53,6 +53,15 @@ def test_a_new_device_is_told_written_and_listened_to() -> None:
     assert list(script.disk.devices) == [PLUG]
 
 
+def test_room_that_goes_up_and_down_is_written_with_the_next_thing_that_is() -> None:
+    script = Script()
+    script.report(free_bytes=1000)
+    assert script.report(free_bytes=900) == []
+    assert script.disk.devices[PLUG].free_bytes == 1000
+    script.report(name="Kitchen")
+    assert script.disk.devices[PLUG].free_bytes == 900
+
+
 def test_the_same_word_again_is_no_news() -> None:
     script = Script()
     script.report()

@@ -13,9 +13,9 @@ from custom_components.firmware_hub.const import CONF_TRANSPORT, DOMAIN, TRANSPO
 from tests.ha.home import Home, until
 
 
-def message(payload: str = "{}") -> MqttServiceInfo:
+def message(payload: str = "online") -> MqttServiceInfo:
     """Return a discovery message as Home Assistant hands it to a flow."""
-    return MqttServiceInfo("fwhub/device/plug-1/info", payload, 0, True, "fwhub/device/+/info", 0)
+    return MqttServiceInfo("fwhub/device/plug-1/availability", payload, 0, True, "fwhub/device/+/availability", 0)
 
 
 async def test_a_person_sets_it_up_in_one_step(hass: HomeAssistant, mqtt_mock: MagicMock, socket_enabled: None) -> None:
@@ -59,7 +59,7 @@ async def test_home_assistant_offers_it(hass: HomeAssistant, mqtt_mock: MagicMoc
     ("topic", "payload"),
     [
         ("tele/tasmota_A1B2C3/LWT", "Online"),
-        ("fwhub/device/plug-1/info", '{"protocol": 1}'),
+        ("fwhub/device/plug-1/availability", "online"),
         ("shellies/shelly1-B929CC/online", "true"),
         ("zigbee2mqtt/bridge/devices", "[]"),
     ],
@@ -86,9 +86,7 @@ async def test_a_person_is_not_turned_away_while_it_is_offered(
 
 async def test_many_devices_make_one_offer(hass: HomeAssistant, mqtt_mock: MagicMock) -> None:
     first = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_MQTT}, data=message())
-    second = await hass.config_entries.flow.async_init(
-        DOMAIN, context={"source": SOURCE_MQTT}, data=message('{"a": 1}')
-    )
+    second = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_MQTT}, data=message("offline"))
     assert first["type"] is FlowResultType.FORM
     assert (second["type"], second["reason"]) == (FlowResultType.ABORT, "already_in_progress")
 

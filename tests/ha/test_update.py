@@ -5,12 +5,14 @@ from typing import Any
 import pytest
 from homeassistant.core import Context
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.helpers import device_registry as dr
 from homeassistant.setup import async_setup_component
-from pytest_homeassistant_custom_component.common import MockUser
+from pytest_homeassistant_custom_component.common import MockUser, async_capture_events
 from pytest_homeassistant_custom_component.typing import WebSocketGenerator
 
 from custom_components.firmware_hub.core.model import InstallState
 from custom_components.firmware_hub.markdown import grouped
+from custom_components.firmware_hub.own_devices import OwnDevices
 from custom_components.firmware_hub.sensor import InstallStateSensor
 from custom_components.firmware_hub.update import CheckOnce, FirmwareUpdateEntity
 from simulator.images import Image
@@ -195,6 +197,15 @@ async def test_the_device_is_described_as_it_is_now(home: Home) -> None:
     assert home.device_of(entity_id).hw_version == "rev2"
 
 
+async def test_a_device_that_says_something_else_all_the_time_is_described_now_and_then(home: Home) -> None:
+    entity_id = await home.find()
+    changes = async_capture_events(home.hass, dr.EVENT_DEVICE_REGISTRY_UPDATED)
+    for number in range(1, 10):
+        await home.announce("plug-1", version=f"1.0.{number}", retain=False)
+    await until(lambda: home.device_of(entity_id).sw_version == "1.0.9")
+    assert len(changes) < 9
+
+
 async def test_a_device_of_somebody_else_is_described_by_them(home: Home) -> None:
     await fire_mqtt_discovery(home.hass, "switch", discovered("relay"))
     entity_id = await home.find()
@@ -205,7 +216,7 @@ async def test_a_device_of_somebody_else_is_described_by_them(home: Home) -> Non
 
 
 async def test_a_device_that_is_gone_makes_its_entities_unavailable(home: Home) -> None:
-    update = FirmwareUpdateEntity(home.entry, "open:gone", CheckOnce(home.hub))
+    update = FirmwareUpdateEntity(home.entry, "open:gone", CheckOnce(home.hub), OwnDevices(home.hass, home.entry))
     sensor = InstallStateSensor(home.entry, "open:gone", enabled=True)
     for entity in (update, sensor):
         assert entity.available is False

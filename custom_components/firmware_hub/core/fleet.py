@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from . import limits
 from .errors import Reason, Refused
@@ -25,6 +26,7 @@ _OUTDATED: dict[str, None] = dict.fromkeys(
     ("manufacturer", "model", "hardware", "variant", "version", "counter", "helper")
 )
 """What a device runs and is: its own live word counts, whatever the broker has kept of it from before."""
+_ROOM = {"free_bytes"}
 _BATTERY_OK = range(101)
 _NOBODY: frozenset[DeviceId] = frozenset()
 
@@ -34,7 +36,8 @@ class Merge:
     """What a report changed.
 
     Attributes:
-        changed: the stored device differs from before.
+        changed: the device differs from before, by more than the room that it has for an image: that goes up and down
+            with whatever it does. The next install asks for it, nobody sees it, and it is not worth a write by itself.
         fit_changed: something that decides about offers differs.
         moved: it speaks elsewhere than before.
         conflicts: devices that share an address from now on; ``resolved`` those that do not any more.
@@ -111,11 +114,12 @@ class Fleet:
             self.presence[item.device_id] = Presence()
         base = before or Device(item.device_id, item.dialect, first_seen=now)
         is_old = item.retained and self.presence[item.device_id].last_report is not None
-        device = _merged(base, replace(item.facts, **_OUTDATED) if is_old else item.facts)
-        if device == before:
-            return Merge(before, before, changed=False, fit_changed=False, moved=False)
-        moved = before is not None and before.addresses != device.addresses
+        news = _news(base, replace(item.facts, **_OUTDATED) if is_old else item.facts)
+        device = replace(base, **news) if news else base
         self.devices[device.id] = device
+        if before is not None and (not news or (news.keys() == _ROOM and before.free_bytes is not None)):
+            return Merge(before, device, changed=False, fit_changed=False, moved=False)
+        moved = before is not None and "addresses" in news
         resolved, conflicts = self._move(before, device) if before is None or moved else (_NOBODY, _NOBODY)
         fit_changed = before is None or before.fit_key != device.fit_key
         if fit_changed:
@@ -306,8 +310,15 @@ class Fleet:
         return frozenset(name for name in freed if not self.in_conflict(self.devices[name]))
 
 
-def _merged(device: Device, facts: DeviceFacts) -> Device:
-    said = {name: value for name in _COPIED if (value := getattr(facts, name)) is not None}
+def _news(device: Device, facts: DeviceFacts) -> dict[str, Any]:
+    """Return what the facts say that is not known of the device. Settings that they do not name stay known."""
+    said = {
+        name: value
+        for name in _COPIED
+        if (value := getattr(facts, name)) is not None and value != getattr(device, name)
+    }
     if "settings" in said:
         said["settings"] = {**device.settings, **said["settings"]}
-    return replace(device, **said) if any(getattr(device, name) != value for name, value in said.items()) else device
+        if said["settings"] == device.settings:
+            del said["settings"]
+    return said

@@ -75,7 +75,9 @@ class Turn:
 
     def unsaved(self) -> Save | None:
         """Return the transaction of this turn; ``None`` if there is nothing to write."""
-        save = Save(
+        if not any((self._devices, self._forget, self._installs, self._ledger, self._feeds, self._meta, self._audit)):
+            return None
+        return Save(
             tuple(self._devices.values()),
             tuple(self._forget),
             tuple(self._installs.values()),
@@ -84,7 +86,6 @@ class Turn:
             self._meta,
             tuple(self._audit),
         )
-        return None if save == Save() else save
 
     def close(self) -> list[Effect]:
         """Return the effects in their order: write first, act, then show."""

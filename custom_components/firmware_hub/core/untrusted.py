@@ -77,7 +77,9 @@ def read_text(raw: str | bytes, *, max_chars: int = limits.MAX_TEXT) -> str:
 
 def clean_label(text: str, max_chars: int = limits.MAX_TEXT) -> str:
     """Make one line for people out of foreign text: control and direction characters become spaces. Never raises."""
-    return " ".join(_SURROGATES.sub("", _UNWANTED.sub(" ", text)).split())[:max_chars]
+    if not text.isprintable():
+        text = _SURROGATES.sub("", _UNWANTED.sub(" ", text))
+    return " ".join(text.split())[:max_chars]
 
 
 def clean_prose(text: str, max_chars: int = limits.MAX_NOTES) -> str:
@@ -126,7 +128,10 @@ class Object:
 
     def text(self, key: str, default: str | None = None, *, max_chars: int = limits.MAX_TEXT) -> str:
         """Read an identifier. One without a default must not be empty."""
-        if default is not None and key not in self:
+        value = self._members.get(key)
+        if isinstance(value, str) and 0 < len(value) <= max_chars and value.isprintable():
+            return value  # nearly all texts are: nothing printable is a control or direction character
+        if default is not None and value is None:
             return default
         return _text(self._member(key), self.at(key), max_chars, empty=default is not None)
 
@@ -306,9 +311,7 @@ def _parse(raw: str | bytes, max_bytes: int) -> Any:  # noqa: ANN401 - foreign b
     text = _decode(raw, max_bytes)
     _check_shape(text)
     try:
-        return json.loads(
-            text, object_pairs_hook=_members, parse_constant=_constant, parse_int=_int, parse_float=_float
-        )
+        return _STRICT.decode(text)
     except json.JSONDecodeError as error:
         _refuse(ROOT, f"no JSON: {error}")
     except _Fault as fault:
@@ -359,6 +362,10 @@ def _float(digits: str) -> float:
     if not math.isfinite(value):
         raise _Fault("a number beyond 64 bits")
     return value
+
+
+_STRICT = json.JSONDecoder(object_pairs_hook=_members, parse_constant=_constant, parse_int=_int, parse_float=_float)
+"""Made once: ``json.loads`` makes one for each document, which costs as much as a short document."""
 
 
 def _marking(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
