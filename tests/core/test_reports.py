@@ -25,7 +25,8 @@ from custom_components.firmware_hub.core.inputs import (
     HealthReported,
     MessageRefused,
 )
-from custom_components.firmware_hub.core.model import InstallState as S
+from custom_components.firmware_hub.core.model import Device, InstallState as S
+from custom_components.firmware_hub.core.records import from_json
 
 from .builders import LAMP, MINUTE, PLUG, SECOND, of_kind, report
 from .script import Script
@@ -57,9 +58,9 @@ def test_room_that_goes_up_and_down_is_written_with_the_next_thing_that_is() -> 
     script = Script()
     script.report(free_bytes=1000)
     assert script.report(free_bytes=900) == []
-    assert script.disk.devices[PLUG].free_bytes == 1000
+    assert from_json(Device, script.disk.devices[PLUG]).free_bytes == 1000
     script.report(name="Kitchen")
-    assert script.disk.devices[PLUG].free_bytes == 900
+    assert from_json(Device, script.disk.devices[PLUG]).free_bytes == 900
 
 
 def test_the_same_word_again_is_no_news() -> None:
