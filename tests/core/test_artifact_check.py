@@ -121,6 +121,7 @@ def tasmota(chip: str) -> Device:
         (C3, ESP, device(hardware="ESP32-S3"), Reason.WRONG_HARDWARE),
         (C3, ESP, device(hardware="rev2"), None),
     ],
+    ids=lambda value: f"{len(value)} bytes" if isinstance(value, bytes) else None,
 )
 def test_an_espressif_image_must_be_for_the_chip_that_the_device_says_it_has(
     data: bytes, found: Artifact, target: Device, reason: Reason | None

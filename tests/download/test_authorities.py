@@ -1,5 +1,6 @@
 """What an owner may paste as a certificate authority: whole ones that count today, and nothing secret."""
 
+import ssl
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import NameOID
 
-from custom_components.firmware_hub.authorities import MAX_AUTHORITIES, read_authority
+from custom_components.firmware_hub.authorities import MAX_AUTHORITIES, read_authority, tls_context
 from custom_components.firmware_hub.core.errors import HubError, Reason
 from simulator.certificates import Authority
 
@@ -61,6 +62,12 @@ def test_a_certificate_is_kept_and_what_stands_around_it_is_not() -> None:
 
 def test_several_are_kept_once_each() -> None:
     assert read_authority(OWN.pem + NEXT.pem + OWN.pem, NOW) == OWN.pem + NEXT.pem
+
+
+def test_nobody_is_believed_beside_it() -> None:
+    context = tls_context(OWN.pem)
+    assert context.cert_store_stats() == {"x509": 1, "x509_ca": 1, "crl": 0}
+    assert (context.check_hostname, context.verify_mode) == (True, ssl.CERT_REQUIRED)
 
 
 @pytest.mark.parametrize("text", ["", " \n "])
