@@ -422,6 +422,13 @@ def test_a_device_that_stays_in_its_helper_image_is_stuck_there() -> None:
     assert give_up(script).verdict == (S.FAILED, Reason.STUCK_IN_HELPER)
 
 
+def test_a_device_that_left_its_helper_image_and_never_came_back_is_lost() -> None:
+    script = Script().commanded()
+    script.report(helper=True)
+    script.online(False)
+    assert give_up(script).verdict == (S.TIMED_OUT, Reason.NO_RETURN)
+
+
 def test_a_stuck_device_is_tried_again_from_its_helper_image_when_its_owner_says_so() -> None:
     script = Script().commanded()
     script.report(helper=True)

@@ -15,6 +15,7 @@ from custom_components.firmware_hub.core.effects import (
     RaiseIssue,
     SendInstall,
 )
+from custom_components.firmware_hub.core.errors import Reason
 from custom_components.firmware_hub.core.hub import Hub
 from custom_components.firmware_hub.core.inputs import (
     AddressChecked,
@@ -217,6 +218,17 @@ def test_what_a_bridge_lost_long_ago_fails_nothing(hub: Hub) -> None:
     installing(hub)
     hub.receive(bridge(online=False, retained=True), SOON)
     assert hub.installer.current[BULB].failure is None
+
+
+def test_a_dead_bridge_takes_nothing_from_one_who_waits_for_another_attempt(hub: Hub) -> None:
+    installing(hub)
+    hub.receive(InstallReported(BULB, Stage.NOT_BEGUN, attempt_id="a-1"), SOON)
+    hub.receive(report(BULB, name="bulb"), SOON)
+    hub.receive(bridge(online=False), SOON)
+    hub.receive(bridge(online=True), SOON)
+    hub.receive(report(BULB, name="bulb"), SOON)
+    waiting = hub.installer.current[BULB]
+    assert (waiting.state, waiting.reason) == (InstallState.DEFERRED, Reason.WAITS_FOR_RETRY)
 
 
 def test_a_stage_of_another_attempt_is_not_ours(hub: Hub) -> None:

@@ -207,7 +207,8 @@ class Reports:
         for device in members:
             if item.device_ids is not None and device.id not in item.device_ids:
                 self._gone(device, item, turn)
-            if item.lost:
+            # What it forgot is what it was doing; whoever waits for another attempt lost nothing.
+            if item.lost and self._installer.is_commanded(device.id):
                 lost = InstallReported(device.id, Stage.FAILED, detail=item.lost, retained=item.retained)
                 self.install_reported(lost, turn)
             # That a bridge was there before says nothing of its devices; that it is not there now does.

@@ -144,8 +144,16 @@ def linked(install: Install, item: Linked, _context: Context, _now: datetime) ->
     if item.online:
         return Step(install, (QueryDevice(install.device_id),))
     restarted = install.restarted or install.says_restart
-    # What it said that it runs, and its self-test, are from before it left.
-    left = replace(install, state=S.REBOOTING, went_away=True, restarted=restarted, old_seen=False, healthy=None)
+    # What it said that it runs, a helper image included, and its self-test are from before it left.
+    left = replace(
+        install,
+        state=S.REBOOTING,
+        went_away=True,
+        restarted=restarted,
+        old_seen=False,
+        helper_seen=False,
+        healthy=None,
+    )
     return Step(left)
 
 
