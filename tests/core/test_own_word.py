@@ -7,7 +7,7 @@ from typing import Any
 from custom_components.firmware_hub.core.effects import SendInstall
 from custom_components.firmware_hub.core.errors import Reason
 from custom_components.firmware_hub.core.inputs import FeedsChanged, LinkChanged, RetryRequested
-from custom_components.firmware_hub.core.model import DEVICE_ITSELF, Install, InstallState, Trust
+from custom_components.firmware_hub.core.model import DEVICE_ITSELF, Install, InstallState, OfferedNotes, Trust
 from custom_components.firmware_hub.core.ports import Capabilities
 from custom_components.firmware_hub.core.records import Snapshot
 
@@ -32,6 +32,39 @@ def commanded(**changes: Any) -> Home:
     made.approve()
     assert made.install().state is S.INSTALLING
     return made
+
+
+# --- what there is to read about it -----------------------------------------------------------------------------------
+
+
+def noted(version: str) -> dict[str, str]:
+    notes = OfferedNotes(version, "https://acme.example/notes", "Fewer restarts")
+    return {"offered": "1.2.0", "offered_notes": notes.to_text()}
+
+
+def test_what_a_device_says_of_its_offer_is_shown_with_it() -> None:
+    made = home()
+    made.report(settings=noted("1.2.0"))
+    offer = made.view().offer
+    assert offer is not None
+    assert (offer.release.summary, offer.release.notes_url) == ("Fewer restarts", "https://acme.example/notes")
+    assert offer.notes == (("1.2.0", "Fewer restarts"),)
+
+
+def test_what_it_said_of_an_earlier_offer_is_not_shown_with_this_one() -> None:
+    made = home()
+    made.report(settings=noted("1.1.0"))
+    offer = made.view().offer
+    assert offer is not None
+    assert (offer.release.summary, offer.release.notes_url, offer.notes) == ("", "", ())
+
+
+def test_other_words_about_the_same_version_do_not_void_its_approval() -> None:
+    made = home()
+    made.approve()
+    made.report(settings=noted("1.2.0"))
+    assert made.install().state in {S.APPROVED, S.DEFERRED, S.INSTALLING, S.DOWNLOADED}
+    assert made.install().reason is not Reason.OFFER_MOVED
 
 
 # --- offers ----------------------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from custom_components.firmware_hub.core.inputs import (
     LastingOrderSeen,
     Stage,
 )
-from custom_components.firmware_hub.core.model import OFFERED, Device, DeviceFacts
+from custom_components.firmware_hub.core.model import OFFERED, OFFERED_NOTES, Device, DeviceFacts, OfferedNotes
 from custom_components.firmware_hub.dialects.base import Message, Outgoing
 from custom_components.firmware_hub.dialects.ha_update import HaUpdateDialect
 
@@ -276,6 +276,38 @@ def test_words_that_are_no_version_are_refused(payload: str) -> None:
     found = fault(DIALECT, lamp(), message("lamp/1/state", payload))
     assert found is not None
     assert found.reason == "malformed"
+
+
+NOTES = {"latest_version": "v1.3.0", "release_summary": "Opens faster", "release_url": "https://acme.example/1.3.0"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "notes"),
+    [
+        ({}, OfferedNotes("1.3.0", "https://acme.example/1.3.0", "Opens faster")),
+        ({"release_url": "javascript:alert(1)"}, OfferedNotes("1.3.0", "", "Opens faster")),
+        ({"release_url": None, "release_summary": "two\nlines\u202e"}, OfferedNotes("1.3.0", "", "two lines")),
+        ({"release_summary": None}, OfferedNotes("1.3.0", "https://acme.example/1.3.0", "")),
+    ],
+)
+def test_what_there_is_to_read_about_an_offer_is_kept_with_its_version(
+    changes: dict[str, Any], notes: OfferedNotes
+) -> None:
+    (item,) = said(lamp(), {"installed_version": "1.2.0"} | NOTES | changes)
+    assert isinstance(item, DeviceReported)
+    assert item.facts.settings == {OFFERED: "1.3.0", OFFERED_NOTES: notes.to_text()}
+
+
+def test_without_an_offer_there_is_nothing_to_read_about_it() -> None:
+    (item,) = said(lamp(), {"installed_version": "1.2.0", "release_summary": "Opens faster"})
+    assert isinstance(item, DeviceReported)
+    assert item.facts.settings is None
+
+
+def test_notes_that_are_no_text_are_refused() -> None:
+    found = fault(DIALECT, lamp(), message("lamp/1/state", NOTES | {"release_summary": 1}))
+    assert found is not None
+    assert found.path == "release_summary"
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from custom_components.firmware_hub.core.inputs import (
     InstallReported,
     Stage,
 )
-from custom_components.firmware_hub.core.model import OFFERED, Device, DeviceFacts
+from custom_components.firmware_hub.core.model import OFFERED, OFFERED_NOTES, Device, DeviceFacts
 from custom_components.firmware_hub.dialects.base import Outgoing
 from custom_components.firmware_hub.dialects.openmqttgateway import OpenMqttGatewayDialect
 
@@ -94,7 +94,12 @@ def test_it_is_there_or_not() -> None:
 def test_what_its_project_offers_is_the_offer_and_what_it_says_it_runs_is_nothing() -> None:
     told = {"latest_version": "v1.8.1", "installed_version": "v9.9.9", "release_summary": "Fixes"}
     assert said(gateway(), "RLStoMQTT", told, retained=True) == (
-        DeviceReported(IDENTITY, "openmqttgateway", DeviceFacts(settings={OFFERED: "1.8.1"}), retained=True),
+        DeviceReported(
+            IDENTITY,
+            "openmqttgateway",
+            DeviceFacts(settings={OFFERED: "1.8.1", OFFERED_NOTES: "1.8.1\n\nFixes"}),
+            retained=True,
+        ),
     )
 
 

@@ -43,6 +43,7 @@ from .model import (
     Manifest,
     Match,
     Offer,
+    OfferedNotes,
     Release,
     Trust,
     VersionScheme,
@@ -182,7 +183,9 @@ class Catalogue:
             return []
         match = Match(key.manufacturer, (key.model,), (key.hardware,) if key.hardware else (), key.variant)
         image = Artifact(ArtifactRole.MAIN, "", "", 0, "")
-        release = Release(match, key.offered, (image,), scheme_of(key.offered))
+        _, url, summary = OfferedNotes.of(key.notes, key.offered)
+        scheme = scheme_of(key.offered)
+        release = Release(match, key.offered, (image,), scheme, summary=summary, notes_url=url)
         return [_Entry(release, Manifest(DEVICE_ITSELF, key.manufacturer, Trust.VENDOR, "", (release,)))]
 
     def _of_image(self, address: str) -> list[_Entry]:

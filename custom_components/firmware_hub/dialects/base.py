@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
+from ..core import limits
 from ..core.inputs import DeviceInput, LastingOrderSeen
-from ..core.model import Artifact, Device, Release
+from ..core.model import OFFERED, OFFERED_NOTES, Artifact, Device, OfferedNotes, Release
 from ..core.ports import AddressBook, Capabilities
+from ..core.untrusted import Object, is_web_address
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,3 +147,17 @@ class Dialect(Protocol):
     def rollback(self, device: Device, attempt_id: str) -> tuple[Outgoing, ...]:
         """Tell a device to go back to its other slot; empty where the family cannot."""
         ...
+
+
+def offered(version: str, said: Object) -> dict[str, str]:
+    """Return as settings what a device says that its vendor offers it: the version, and what there is to read about it.
+
+    The words for that are those of Home Assistant's own update entities (dialects.md 5.5), which most families use.
+
+    Raises:
+        BadInput: a note that is no text.
+    """
+    url, summary = said.label("release_url", max_chars=limits.MAX_URL), said.label("release_summary")
+    notes = OfferedNotes(version, url if is_web_address(url) else "", summary)
+    has_notes = version and (notes.url or notes.summary)
+    return {OFFERED: version, OFFERED_NOTES: notes.to_text()} if has_notes else {OFFERED: version}

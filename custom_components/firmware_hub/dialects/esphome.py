@@ -17,10 +17,10 @@ from datetime import timedelta
 
 from ..core.errors import BadInput, Reason, Refused
 from ..core.inputs import DeviceInput, DeviceLinkChanged, DeviceReported, DeviceWithdrawn, LastingOrderSeen
-from ..core.model import OFFERED, Artifact, Device, DeviceFacts, Release
+from ..core.model import Artifact, Device, DeviceFacts, Release
 from ..core.ports import AddressBook, Capabilities
 from ..core.untrusted import ROOT, Object, read_object, read_text
-from .base import InstallOrder, Message, Outgoing
+from .base import InstallOrder, Message, Outgoing, offered
 
 _NAME = "esphome"
 _DISCOVER = "esphome/discover/"
@@ -203,6 +203,6 @@ def _read_state(device: Device, command: str, message: Message) -> tuple[DeviceI
     facts = DeviceFacts(
         version=installed or None,
         channel=None if known else {**device.channel, "command": command},
-        settings={OFFERED: "" if latest == installed else latest},
+        settings=offered("" if latest == installed else latest, state),
     )
     return (DeviceReported(device.id, _NAME, facts, retained=message.retained),)

@@ -27,10 +27,10 @@ from ..core.inputs import (
     LastingOrderSeen,
     Stage,
 )
-from ..core.model import OFFERED, Artifact, Device, DeviceFacts, Release
+from ..core.model import Artifact, Device, DeviceFacts, Release
 from ..core.ports import AddressBook, Capabilities
 from ..core.untrusted import ROOT, Object, read_object, read_text
-from .base import InstallOrder, Message, Outgoing
+from .base import InstallOrder, Message, Outgoing, offered
 
 _NAME = "openmqttgateway"
 _TOPIC = re.compile(r"(?P<place>[A-Za-z0-9][\w.-]{0,63}/(?P<gateway>[A-Za-z0-9][\w.-]{0,63})/)(?P<word>\w+)", re.ASCII)
@@ -196,7 +196,7 @@ def _read_release(device: Device, message: Message) -> tuple[DeviceInput, ...]:
     found = read_object(message.payload)
     heard: list[DeviceInput] = []
     if "latest_version" in found:
-        facts = DeviceFacts(settings={OFFERED: _version(found.text("latest_version", ""))})
+        facts = DeviceFacts(settings=offered(_version(found.text("latest_version", "")), found))
         heard.append(DeviceReported(device.id, _NAME, facts, retained=message.retained))
     said = found.label("release_summary")
     heard += [

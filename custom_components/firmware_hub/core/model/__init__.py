@@ -6,7 +6,17 @@ All are frozen: a change is a new value. Times are aware UTC. Everything here ca
 
 from __future__ import annotations
 
-from .devices import OFFERED, Device, DeviceFacts, DeviceId, FitKey, Identity, Presence
+from .devices import (
+    OFFERED,
+    OFFERED_NOTES,
+    Device,
+    DeviceFacts,
+    DeviceId,
+    FitKey,
+    Identity,
+    OfferedNotes,
+    Presence,
+)
 from .installs import VERDICTS, Approval, Install, InstallState, PilotKey
 from .publications import (
     DEVICE_ITSELF,
@@ -30,6 +40,7 @@ from .publications import (
 __all__ = [
     "DEVICE_ITSELF",
     "OFFERED",
+    "OFFERED_NOTES",
     "VERDICTS",
     "Approval",
     "Artifact",
@@ -47,6 +58,7 @@ __all__ = [
     "Manifest",
     "Match",
     "Offer",
+    "OfferedNotes",
     "PilotKey",
     "Presence",
     "Product",

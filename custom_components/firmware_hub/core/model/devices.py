@@ -14,6 +14,28 @@ DeviceId = str
 OFFERED = "offered"
 """In a device's settings: the version that its vendor offers this very device; empty: none. Rollouts differ."""
 
+OFFERED_NOTES = "offered_notes"
+"""In a device's settings: what it says of that offer, as ``OfferedNotes`` writes it. Foreign text."""
+
+
+class OfferedNotes(NamedTuple):
+    """What a device says of the version that its vendor offers it: one line for people, and an address."""
+
+    version: str
+    url: str
+    summary: str
+
+    def to_text(self) -> str:
+        """Write it down; no part has more than one line. Never raises."""
+        return "\n".join(self)
+
+    @classmethod
+    def of(cls, text: str, version: str) -> OfferedNotes:
+        """Read what was written down about this version; of another one nothing is said. Never raises."""
+        said, _, rest = text.partition("\n")
+        url, _, summary = rest.partition("\n")
+        return cls(version, url, summary) if said == version else cls(version, "", "")
+
 
 class FitKey(NamedTuple):
     """All that decides which release fits: devices with one key share one offer."""
@@ -27,6 +49,7 @@ class FitKey(NamedTuple):
     counter: int | None
     image: str = ""
     offered: str | None = None
+    notes: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +145,7 @@ class Device:
             self.counter,
             self.image,
             self.settings.get(OFFERED),
+            self.settings.get(OFFERED_NOTES, ""),
         )
 
 

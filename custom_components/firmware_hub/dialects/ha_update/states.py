@@ -9,7 +9,7 @@ from ...core.errors import BadInput, Reason
 from ...core.inputs import DeviceInput, DeviceLinkChanged, DeviceReported, InstallReported, Stage
 from ...core.model import OFFERED, Device, DeviceFacts
 from ...core.untrusted import ROOT, Object, read_object, read_text
-from ..base import Message
+from ..base import Message, offered
 
 NAME = "ha_update"
 _MAX_NUMBER = 2**63 - 1
@@ -31,8 +31,8 @@ def _words(device: Device, message: Message) -> Iterator[DeviceInput]:
         yield from _state(device, message)
     if topic == channel.get("latest"):
         latest = _value(message.payload, channel.get("latest_path", ""))
-        offered = _version(latest, "latest_version") or ""
-        yield DeviceReported(device.id, NAME, DeviceFacts(settings={OFFERED: offered}), retained=message.retained)
+        version = _version(latest, "latest_version") or ""
+        yield DeviceReported(device.id, NAME, DeviceFacts(settings={OFFERED: version}), retained=message.retained)
     if topic == channel.get("availability"):
         word = _text_at(message.payload, channel.get("availability_path", ""))
         if word in (channel.get("online"), channel.get("offline")):
@@ -43,9 +43,10 @@ def _state(device: Device, message: Message) -> Iterator[DeviceInput]:
     """Read the state: version, offer and progress, or nothing but the version."""
     state = _value(message.payload, device.channel.get("state_path", ""))
     installed = _version(state, "installed_version")
-    offered = _version(state, "latest_version") if isinstance(state, Object) else None
-    if installed or offered:
-        facts = DeviceFacts(version=installed, settings={OFFERED: offered} if offered else None)
+    latest = _version(state, "latest_version") if isinstance(state, Object) else None
+    if installed or latest:
+        settings = offered(latest, state) if latest and isinstance(state, Object) else None
+        facts = DeviceFacts(version=installed, settings=settings)
         yield DeviceReported(device.id, NAME, facts, retained=message.retained)
     if isinstance(state, Object):
         percent = state.optional_number("update_percentage", 0, 100)
