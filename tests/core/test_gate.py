@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, time
+from datetime import datetime, time, timedelta
 from typing import Any
 
 import pytest
@@ -41,8 +41,6 @@ def asked(**changes: Any) -> Asked:
         "device": device(),
         "presence": Presence(),
         "capabilities": capabilities(),
-        "expected": 5 * MINUTE,
-        "window_free": False,
         "conflict": False,
     }
     return Asked(**values | changes)
@@ -52,8 +50,8 @@ def device_says(now: datetime = NIGHT, **changes: Any) -> No | None:
     return gate.device_says(asked(**changes), now)
 
 
-def window_says(now: datetime, **changes: Any) -> No | None:
-    return gate.window_says(asked(**changes), Window(Settings()), now)
+def window_says(now: datetime, expected: timedelta = 5 * MINUTE, *, window_free: bool = False) -> No | None:
+    return gate.window_says(Window(Settings()).outlook(now), expected, window_free=window_free)
 
 
 class TestTheHub:
@@ -98,7 +96,8 @@ class TestTheWindow:
         assert window_says(NOON, window_free=True, expected=30 * HOUR) is None
 
     def test_without_any_weekday_there_is_nothing_to_wait_for(self) -> None:
-        answer = gate.window_says(asked(), Window(Settings(weekdays=frozenset())), NIGHT)
+        never = Window(Settings(weekdays=frozenset())).outlook(NIGHT)
+        answer = gate.window_says(never, MINUTE, window_free=False)
         assert answer == No(Reason.WAITS_FOR_WINDOW, {}, None)
 
 

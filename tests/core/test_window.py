@@ -94,29 +94,29 @@ def test_a_whole_day_opens_again_at_once() -> None:
 
 
 def test_something_that_ends_exactly_with_the_window_fits() -> None:
-    assert window().fits(utc(2, 4), timedelta(hours=1))
+    assert window().outlook(utc(2, 4)).fits(timedelta(hours=1))
 
 
 def test_something_that_ends_after_the_window_does_not_fit() -> None:
-    assert not window().fits(utc(2, 4), timedelta(hours=1, seconds=1))
+    assert not window().outlook(utc(2, 4)).fits(timedelta(hours=1, seconds=1))
 
 
 def test_nothing_fits_while_the_window_is_closed() -> None:
-    assert not window().fits(utc(2, 12), timedelta())
+    assert not window().outlook(utc(2, 12)).fits(timedelta())
 
 
 def test_whole_days_that_touch_are_one_stretch() -> None:
-    assert window(0, 0).fits(utc(2, 23), timedelta(hours=30))
+    assert window(0, 0).outlook(utc(2, 23)).fits(timedelta(hours=30))
 
 
 def test_a_stretch_of_whole_days_ends_with_the_last_chosen_day() -> None:
     weekend = window(0, 0, SATURDAY, SUNDAY)
-    assert weekend.fits(utc(5, 12), timedelta(hours=36))
-    assert not weekend.fits(utc(5, 12), timedelta(hours=36, seconds=1))
+    assert weekend.outlook(utc(5, 12)).fits(timedelta(hours=36))
+    assert not weekend.outlook(utc(5, 12)).fits(timedelta(hours=36, seconds=1))
 
 
 def test_the_last_day_of_a_stretch_is_not_longer_than_itself() -> None:
-    assert not window(0, 0, SATURDAY, SUNDAY).fits(utc(6, 12), timedelta(hours=13))
+    assert not window(0, 0, SATURDAY, SUNDAY).outlook(utc(6, 12)).fits(timedelta(hours=13))
 
 
 @pytest.mark.parametrize(("hours", "expected"), [(5, True), (6, False)])

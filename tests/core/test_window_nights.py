@@ -62,13 +62,13 @@ def test_a_night_of_half_an_hour_less_is_that_much_shorter() -> None:
 def test_something_of_five_hours_does_not_fit_into_the_night_of_four() -> None:
     berlin = window("Europe/Berlin")
     midnight = local("2027-03-28 00:00", "Europe/Berlin").astimezone(UTC)
-    assert berlin.fits(midnight, timedelta(hours=4))
-    assert not berlin.fits(midnight, timedelta(hours=4, seconds=1))
+    assert berlin.outlook(midnight).fits(timedelta(hours=4))
+    assert not berlin.outlook(midnight).fits(timedelta(hours=4, seconds=1))
 
 
 def test_something_of_six_hours_fits_into_the_night_of_six() -> None:
     midnight = local("2027-10-31 00:00", "Europe/Berlin").astimezone(UTC)
-    assert window("Europe/Berlin").fits(midnight, timedelta(hours=6))
+    assert window("Europe/Berlin").outlook(midnight).fits(timedelta(hours=6))
 
 
 @pytest.mark.parametrize(

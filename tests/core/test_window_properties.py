@@ -77,7 +77,7 @@ def test_what_fits_at_the_start_of_a_coming_opening_can_ever_fit(
 ) -> None:
     opening = window.next_opening(moment)
     assert opening is not None
-    assume(window.fits(opening.start, duration))
+    assume(window.outlook(opening.start).fits(duration))
     assert window.could_ever_fit(duration, opening.start - timedelta(microseconds=1))
 
 

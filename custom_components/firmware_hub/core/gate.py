@@ -14,7 +14,7 @@ from . import limits
 from .errors import Reason
 from .model import OFFERED, ArtifactRole, Device, Install, Presence
 from .ports import Capabilities
-from .window import Window
+from .window import Outlook
 
 OF_THE_HUB = frozenset(
     {
@@ -53,8 +53,6 @@ class Asked:
     """All that is known about one install when it asks.
 
     Attributes:
-        expected: how long it will take, from command to verdict.
-        window_free: its owner said "now", or said "any time" for this device.
         feed_fault: why its feed does not vouch for the release just now.
         lasting: a topic on which the broker keeps an order that the device obeys.
     """
@@ -63,8 +61,6 @@ class Asked:
     device: Device
     presence: Presence
     capabilities: Capabilities
-    expected: timedelta
-    window_free: bool
     conflict: bool
     feed_fault: Reason | None = None
     lasting: str = ""
@@ -85,17 +81,18 @@ def hub_says(state: HubState) -> Reason | None:
     return None
 
 
-def window_says(asked: Asked, window: Window, now: datetime) -> No | None:
-    """Judge the window (invariant 2): open, and long enough for this install to end inside it."""
-    is_open = asked.window_free or window.current(now) is not None
-    if asked.window_free or (is_open and window.fits(now, asked.expected)):
+def window_says(outlook: Outlook, expected: timedelta, *, window_free: bool) -> No | None:
+    """Judge the window (invariant 2): open, and long enough for this install to end inside it.
+
+    ``expected``: how long it will take, from command to verdict. ``window_free``: its owner said "now", or said "any
+    time" for this device.
+    """
+    if window_free or outlook.fits(expected):
         return None
-    following = window.next_opening(now)
-    again = following.start if following else None
-    if not is_open:
-        return No(Reason.WAITS_FOR_WINDOW, {}, again)
-    minutes = str(-(-asked.expected // timedelta(minutes=1)))
-    return No(Reason.DOES_NOT_FIT_WINDOW, {"minutes": minutes}, again)
+    if outlook.closes is None:
+        return No(Reason.WAITS_FOR_WINDOW, {}, outlook.opens)
+    minutes = str(-(-expected // timedelta(minutes=1)))
+    return No(Reason.DOES_NOT_FIT_WINDOW, {"minutes": minutes}, outlook.opens)
 
 
 def device_says(asked: Asked, now: datetime) -> No | None:

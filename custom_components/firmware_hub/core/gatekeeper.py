@@ -20,7 +20,7 @@ from .ports import Capabilities
 from .published import still_published
 from .rollout import Rollout
 from .settings import Settings
-from .window import Window
+from .window import Outlook, Window
 
 
 class Gatekeeper:
@@ -44,8 +44,7 @@ class Gatekeeper:
 
     def may_start(self, install: Install, now: datetime) -> gate.No | None:
         """Say why an install may not start now; ``None`` if it may. What holds for all is not asked again."""
-        asked = self._asked(install)
-        return gate.device_says(asked, now) or gate.window_says(asked, self.window, now)
+        return gate.device_says(self._asked(install), now) or self._window_says(install, self.window.outlook(now))
 
     def may_command(self, install: Install, now: datetime) -> gate.No | None:
         """Say why the command may not be sent now; ``None`` if it may. Others of its kind are looked at to the end."""
@@ -61,13 +60,13 @@ class Gatekeeper:
             return None
         return max(now, closes - self.expected(install))
 
-    def why_waiting(self, install: Install, now: datetime) -> gate.No:
+    def why_waiting(self, install: Install, outlook: Outlook) -> gate.No:
         """Say what a waiting install waits for, in the order in which a person would ask."""
         if (reason := gate.hub_says(self.state)) is not None:
             return gate.No(reason)
         if install.reason is not None and not self._rollout.is_ready(install.id):
             return gate.No(install.reason, install.reason_values, install.not_before)
-        if (answer := gate.window_says(self._asked(install), self.window, now)) is not None:
+        if (answer := self._window_says(install, outlook)) is not None:
             return answer
         return gate.No(self._rollout.blocked(install) or Reason.NETWORK_BUSY)
 
@@ -119,6 +118,9 @@ class Gatekeeper:
         said = presence.offered_at if OFFERED in family.tells else report
         return presence.last_query is not None and said is not None and min(said, report) >= presence.last_query
 
+    def _window_says(self, install: Install, outlook: Outlook) -> gate.No | None:
+        return gate.window_says(outlook, self.expected(install), window_free=self.is_window_free(install))
+
     def _asked(self, install: Install) -> gate.Asked:
         device = self._fleet.devices[install.device_id]
         return gate.Asked(
@@ -126,8 +128,6 @@ class Gatekeeper:
             device,
             self._fleet.presence[device.id],
             self._capabilities[device.dialect],
-            self.expected(install),
-            self.is_window_free(install),
             self._fleet.in_conflict(device),
             self._feed_fault(install, device),
             self.lasting.over(device),

@@ -326,7 +326,7 @@ class Rollout:
 
     def expected(self, install: Install, default_minutes: int) -> timedelta:
         """How long it takes: the model's learnt 95th percentile, else the manifest's word, else the family's."""
-        samples = sorted(self.durations.get(model_of(install), ()))
+        samples = self.durations.get(model_of(install), ())
         if len(samples) >= _ENOUGH_SAMPLES:
-            return timedelta(seconds=samples[math.ceil(0.95 * len(samples)) - 1])
+            return timedelta(seconds=sorted(samples)[math.ceil(0.95 * len(samples)) - 1])
         return timedelta(minutes=install.offer.release.install_minutes or default_minutes)

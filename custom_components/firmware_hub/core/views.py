@@ -45,7 +45,7 @@ def _standing(
         return (InstallState.AWAITING_APPROVAL if offer is not None else None), None
     if not install.state.is_waiting:
         return install.state, gate.No(install.reason, install.reason_values) if install.reason else None
-    no = installer.keeper.why_waiting(install, now)
+    no = installer.keeper.why_waiting(install, installer.keeper.window.outlook(now))
     waits_only = no.reason in {Reason.WAITS_FOR_WINDOW, Reason.NETWORK_BUSY}
     return (InstallState.APPROVED if waits_only else InstallState.DEFERRED), no
 
@@ -97,12 +97,12 @@ def plan(fleet: Fleet, installer: Installer, now: datetime) -> list[PlannedInsta
     opening = keeper.window.current(now) or keeper.window.next_opening(now)
     begin = max(now, opening.start) if opening else now
     closes = keeper.window.closes(opening.start) if opening else None
-    night = _Night(fleet, installer, now)
+    night, outlook = _Night(fleet, installer, now), keeper.window.outlook(now)
     planned = []
     for install in sorted(installer.current.values(), key=lambda item: (item.approval.at, item.id)):
         if not install.state.is_waiting:
             continue
-        no = keeper.why_waiting(install, now)
+        no = keeper.why_waiting(install, outlook)
         may_be = no.reason in _MAY_BE_TONIGHT
         if may_be and keeper.is_window_free(install):
             planned.append(night.lay(install, now, None))
@@ -129,18 +129,19 @@ class _Night:
         for install in installer.current.values():
             if install.state.is_active:
                 free = self._free(install)
-                free[free.index(min(free))] = self._end(install, now + installer.keeper.expected(install))
+                end = now + installer.keeper.expected(install)
+                self._take(free, min(free), end, install, install.pilot_key)
 
     def lay(self, install: Install, begin: datetime, closes: datetime | None) -> PlannedInstall:
         """Give an install the first place that is free; ``closes``: when it must have ended."""
         free = self._free(install)
-        first = min(free)
-        start = max(first, begin, self._after.get(install.pilot_key, begin))
+        first, key = min(free), install.pilot_key
+        start = max(first, begin, self._after.get(key, begin))
         end = start + self._installer.keeper.expected(install)
         if closes is not None and end > closes:
             reason = Reason.DOES_NOT_FIT_WINDOW
             return PlannedInstall(install.device_id, install.offer.version, None, None, reason)
-        free[free.index(first)] = self._end(install, end)
+        self._take(free, first, end, install, key)
         return PlannedInstall(install.device_id, install.offer.version, start, end, None)
 
     def _free(self, install: Install) -> list[datetime]:
@@ -152,12 +153,14 @@ class _Night:
             free = self._lanes[network] = [self._now] * places
         return free
 
-    def _end(self, install: Install, end: datetime) -> datetime:
-        """Note an end; the others of its release wait for the first one, until it is settled."""
-        pilot = self._installer.rollout.pilots.get(install.pilot_key)
+    def _take(self, free: list[datetime], first: datetime, end: datetime, install: Install, key: PilotKey) -> None:
+        """Give a lane away until ``end``; the others of a release wait for its first one, until that is settled."""
+        free[free.index(first)] = end
+        if key in self._after:
+            return
+        pilot = self._installer.rollout.pilots.get(key)
         if pilot is None or pilot.install.id == install.id:
-            self._after.setdefault(install.pilot_key, end + self._installer.keeper.settings.pilot_settle)
-        return end
+            self._after[key] = end + self._installer.keeper.settings.pilot_settle
 
 
 _MAY_BE_TONIGHT = frozenset(

@@ -42,6 +42,24 @@ class Opening:
 
 
 @dataclass(frozen=True, slots=True)
+class Outlook:
+    """What the window says at one moment: the same for all installs that ask at it, so it is worked out once for all.
+
+    Attributes:
+        closes: when the stretch that ``now`` lies in is over; ``None`` while the window is closed.
+        opens: when it opens next; ``None`` only if no weekday is chosen.
+    """
+
+    now: datetime
+    closes: datetime | None
+    opens: datetime | None
+
+    def fits(self, duration: timedelta) -> bool:
+        """Say whether the window is open and stays open for ``duration``; ending exactly at its end fits."""
+        return self.closes is not None and self.now + duration <= self.closes
+
+
+@dataclass(frozen=True, slots=True)
 class Window:
     """The window of these settings. Never raises for times between the years 2 and 9998."""
 
@@ -60,10 +78,10 @@ class Window:
         """Return the first opening that begins after ``now``; ``None`` only if no weekday is chosen."""
         return next((opening for opening in self._openings_around(now) if opening.start > now), None)
 
-    def fits(self, now: datetime, duration: timedelta) -> bool:
-        """Say whether the window is open now and stays open for ``duration``; ending exactly at its end fits."""
-        end = self.closes(now)
-        return end is not None and now + duration <= end
+    def outlook(self, now: datetime) -> Outlook:
+        """Return what there is to say at ``now``."""
+        following = self.next_opening(now)
+        return Outlook(now, self.closes(now), following.start if following else None)
 
     def closes(self, now: datetime) -> datetime | None:
         """Return when the stretch that ``now`` lies in is over; ``None`` while the window is closed."""
