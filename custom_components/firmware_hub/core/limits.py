@@ -84,6 +84,7 @@ CLOCK_FORGIVE = timedelta(hours=24)  # a clock that stayed behind this long was 
 # --- sources ---------------------------------------------------------------------------------------------------------
 FETCH_INTERVAL = timedelta(hours=6)
 FETCH_BACKOFF = (timedelta(minutes=5), timedelta(minutes=30), timedelta(hours=2), timedelta(hours=6))
+FETCH_JITTER = 0.2  # up to this part sooner: all homes lose a server at one moment, and must not come back at one
 FETCHES_BEFORE_ISSUE = 4  # failures in a row: about nine hours of outage
 MAX_MODEL_FEEDS = 200  # models that devices may name of which each has a page of its own; Shelly has about 150 apps
 MAX_RETRY_AFTER = timedelta(days=1)  # a server may not silence a feed for longer
