@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
-from itertools import zip_longest
+from itertools import cycle, islice, zip_longest
 from statistics import median
 from time import process_time
 
@@ -22,18 +22,15 @@ from simulator.families import FAMILIES
 from simulator.link import Publication
 from tests.bench.conversations import Conversation, conversations, shares
 from tests.bench.core import DAY
-from tests.bench.figures import Figure, Run
+from tests.bench.figures import Figure, Run, ratio
 
+FEW = 18
 TOGETHER = 20
 """Devices that speak in turn before another family does: a clock is looked at once for all of them."""
 
 
-@dataclass(slots=True)
-class _Spent:
-    """Microseconds of one round for each device and each message."""
-
-    first: dict[str, float] = field(default_factory=dict)
-    again: dict[str, float] = field(default_factory=dict)
+type Costs = dict[str, float]
+"""By family, in microseconds."""
 
 
 class Mixed:
@@ -66,9 +63,18 @@ class Mixed:
             hear(message, self.hub, self.take)
         return process_time() - began
 
-    def known(self) -> dict[str, int]:
-        """Return how many devices of each family are known."""
-        return dict(self.hub.fleet.by_dialect)
+    def announce(self, said: list[Conversation]) -> Costs:
+        """Hear for the first time what devices say; return what all of a family cost."""
+        costs = dict.fromkeys(FAMILIES, 0.0)
+        for family, messages in _in_turn(said):
+            costs[family] += self.hear(messages) * 1e6
+        counts = {family: sum(each.devices for each in said if each.family == family) for family in FAMILIES}
+        if dict(self.hub.fleet.by_dialect) != counts:
+            raise RuntimeError(f"not all were found: {self.hub.fleet.by_dialect} of {counts}")
+        # Half an hour later: what a start brings with it is over.
+        self.now += timedelta(minutes=30)
+        self.take(i.WokenUp())
+        return costs
 
 
 def _manifest(family: str) -> Manifest:
@@ -82,49 +88,49 @@ def _manifest(family: str) -> Manifest:
 
 
 async def families(run: Run) -> list[Figure]:
-    """Announce a mixed fleet, and let all of it say the same again."""
+    """Announce a mixed fleet, and let all of it say the same again, against a fleet of a few."""
     figures = []
+    few_said = await conversations(FEW)
+    few = Mixed()
+    few.announce(few_said)
     for devices in run.devices:
         said = await conversations(devices)
-        rounds = []
+        first, again = [], []
         for number in run.rounds(5):
             run.say(f"families: {devices} devices, round {number + 1}")
-            rounds.append(_round(said, devices))
-        for family in FAMILIES:
-            count = sum(each.devices for each in said if each.family == family)
-            messages = sum(len(each.messages) for each in said if each.family == family)
-            first, again = [each.first[family] for each in rounds], [each.again[family] for each in rounds]
-            medians = {"messages": messages / count, "each_us": median(first) * count / messages}
-            figures += [
-                Figure(
-                    "families", f"{family}: a device announces itself", devices, "µs", tuple(first), medians=medians
-                ),
-                Figure("families", f"{family}: a message said again", devices, "µs", tuple(again)),
-            ]
+            many = Mixed()
+            first.append(many.announce(said))
+            again.append(_say_again((many, said), (few, few_said)))
+        for family, share in shares(devices).items():
+            messages = sum(len(each.messages) for each in said if each.family == family) / share
+            costs = tuple(each[family] / share for each in first)
+            medians = {"messages": messages, "each_us": median(costs) / messages}
+            what = f"{family}: a device announces itself"
+            figures.append(Figure("families", what, devices, "µs", costs, medians=medians))
+            ours, theirs = ([each[family] for each in which] for which in zip(*again, strict=True))
+            what = f"{family}: a message said again, against {FEW} devices"
+            figure = ratio("families", what, devices, ours, theirs, budget=1.3)
+            figure.medians.clear()
+            figure.medians.update({"many_us": median(ours), "few_us": median(theirs)})
+            figures.append(figure)
     return figures
 
 
-def _round(said: list[Conversation], devices: int) -> _Spent:
-    mixed = Mixed()
-    spent = _Spent()
-    first: dict[str, float] = dict.fromkeys(FAMILIES, 0.0)
-    again = dict(first)
-    counts = shares(devices)
-    for family, messages in _in_turn(said):
-        first[family] += mixed.hear(messages)
-    if mixed.known() != {family: count for family, count in counts.items() if count}:
-        raise RuntimeError(f"not all devices were found: {mixed.known()} of {counts}")
-    # Half an hour later: what a start brings with it is over.
-    mixed.now += timedelta(minutes=30)
-    mixed.take(i.WokenUp())
-    heard = dict.fromkeys(FAMILIES, 0)
-    for family, messages in _in_turn(said):
-        repeated = [replace(each, retained=False) for each in messages]
-        heard[family] += len(repeated)
-        again[family] += mixed.hear(repeated)
-    spent.first = {family: first[family] / max(counts[family], 1) * 1e6 for family in FAMILIES}
-    spent.again = {family: again[family] / max(heard[family], 1) * 1e6 for family in FAMILIES}
-    return spent
+def _say_again(many: tuple[Mixed, list[Conversation]], few: tuple[Mixed, list[Conversation]]) -> tuple[Costs, Costs]:
+    """Let all of many devices say the same again, in turn with as many messages of few; return what each message cost.
+
+    In turn, so that what else this machine does meanwhile is the same for both.
+    """
+    costs = [dict.fromkeys(FAMILIES, 0.0) for _ in range(2)]
+    counts = dict.fromkeys(FAMILIES, 0)
+    theirs = {family: cycle(messages) for family, messages in _in_turn(few[1])}
+    for family, messages in _in_turn(many[1]):
+        counts[family] += len(messages)
+        for (hub, _), said, cost in zip((many, few), (messages, theirs[family]), costs, strict=True):
+            repeated = [replace(each, retained=False) for each in islice(said, len(messages))]
+            cost[family] += hub.hear(repeated) * 1e6
+    ours, others = ({family: cost[family] / counts[family] for family in FAMILIES} for cost in costs)
+    return ours, others
 
 
 def _in_turn(said: list[Conversation]) -> Iterator[tuple[str, list[Message]]]:
