@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
@@ -74,6 +75,21 @@ AUDIT = AuditRow(NOW, "approved", DEVICE.id, {"by": "user:1"})
 @pytest.mark.parametrize("value", [DEVICE, INSTALL, LEDGER, AUDIT, Device("d", "open"), LedgerRow("f")])
 def test_a_value_comes_back_as_it_was(value: Any) -> None:
     assert from_json(type(value), to_json(value)) == value
+
+
+def test_installs_of_one_release_and_of_others_keep_their_own_offers() -> None:
+    older = replace(OFFER, release=replace(RELEASE, version="1.1.5"))
+    installs = [replace(INSTALL, id=f"i{number}", offer=offer) for number, offer in enumerate((OFFER, older) * 2)]
+    assert [from_json(Install, to_json(install)) for install in installs] == installs
+
+
+@pytest.mark.parametrize("text", ['"offer":null', ',"offer":null,', '\\"offer":null', '","offer":null,"'])
+def test_foreign_text_never_takes_the_place_of_an_offer(text: str) -> None:
+    offer = replace(OFFER, release=replace(RELEASE, notes=text), vendor=text)
+    install = replace(
+        INSTALL, device_id=text, from_version=text, failure_detail=text, reason_values={text: text}, offer=offer
+    )
+    assert from_json(Install, to_json(install)) == install
 
 
 def test_the_text_is_one_line_of_ascii() -> None:
