@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import time, timedelta
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import CONF_HOST, CONF_MODEL, CONF_PASSWORD, CONF_PATH, CONF_PROTOCOL, CONF_USERNAME
@@ -48,7 +49,7 @@ from .const import (
 from .core.model import Feed, Product
 from .core.settings import Settings
 from .sources import BY_NAME as SOURCES
-from .sources.github_releases import TASMOTA_FEED
+from .sources.github_releases import GITHUB_HOSTS, TASMOTA_FEED
 from .sources.shelly_index import SHELLY_FEED, SHELLY_GEN1_FEED
 from .sources.zigbee_ota_index import ZIGBEE_OTA_FEED
 from .transport.broker import PROTOCOLS, BrokerAddress
@@ -107,6 +108,8 @@ def built_in_feeds(options: Mapping[str, Any]) -> tuple[Feed, ...]:
         replace(
             feed,
             url=str(chosen.get(mirror_key(feed)) or feed.url),
+            # Where the files of a mirror are is its owner's choice.
+            hosts=() if chosen.get(mirror_key(feed)) else feed.hosts,
             enabled=bool(chosen.get(enabled_key(feed), feed.enabled)),
             authority=str(chosen.get(authority_key(feed), "")),
         )
@@ -129,6 +132,7 @@ def feed_from_data(feed_id: str, title: str, data: Mapping[str, Any]) -> Feed:
         root=data.get(CONF_ROOT, ""),
         files_url=data.get(CONF_FILES_URL, ""),
         authority=data.get(CONF_AUTHORITY, ""),
+        hosts=GITHUB_HOSTS if urlsplit(data[CONF_URL]).hostname in GITHUB_HOSTS else (),
     )
 
 

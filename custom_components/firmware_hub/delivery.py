@@ -47,7 +47,7 @@ class Delivery:
 
     async def _async_find(self, artifact: Artifact, holder: str, feed: Feed | None) -> Path:
         if feed is not None:
-            return await self._downloader.async_artifact(artifact, holder, origin=feed.url, authority=feed.authority)
+            return await self._downloader.async_artifact(artifact, holder, feed=feed)
         found = await self._downloader.async_cached(artifact, holder)
         if found is None:
             raise Refused(Reason.OFFER_WITHDRAWN, "the feed that named it is not there any more")

@@ -24,7 +24,7 @@ from aiohttp import hdrs
 from .authorities import tls_context
 from .core import limits
 from .core.errors import OutsideFailed, Reason, Refused
-from .core.model import Artifact
+from .core.model import Artifact, Feed, Trust
 from .download_body import bounded, check_length, looked_at
 from .download_cache import ArtifactCache, Part
 from .download_route import (
@@ -40,6 +40,7 @@ from .download_route import (
 from .sources.base import FeedRequest
 
 _PIECE: Final = 1 << 20  # bytes that are handed to the disk at a time
+_NOBODYS: Final = Feed("", "", "", "", Trust.DIGEST)
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _CHECKSUM: Final = re.compile(r"sha512:[0-9a-f]{128}|sha3-256:[0-9a-f]{64}")
 
@@ -91,46 +92,41 @@ class Downloader:
         self._from_outside: dict[str, bool] = {}
         self._looking = asyncio.Lock()
 
-    async def async_fetch(
-        self, request: FeedRequest, *, etag: str = "", feed_url: str = "", authority: str = ""
-    ) -> Fetched:
+    async def async_fetch(self, request: FeedRequest, *, etag: str = "", feed: Feed = _NOBODYS) -> Fetched:
         """Fetch a feed. Give `etag` only while the body that it belongs to is in hand. Raises OutsideFailed.
 
-        From where it really came is remembered under `feed_url`, the address by which its artifacts name their origin.
-        With an `authority` (PEM), servers are believed on its word and on no other.
+        From where it really came is remembered for the feed's artifacts. Its authority and its hosts count.
         """
         bound = request.max_bytes or limits.MAX_MANIFEST_BYTES
         headers = dict(request.headers)
         if etag:
             headers[hdrs.IF_NONE_MATCH] = etag
         with translated_errors():
-            tls = await self._tls(authority)
+            tls = await self._tls(feed)
             async with (
                 asyncio.timeout(self._timeouts.feed),
-                open_url(self._session, request.url, headers, self._timeouts, tls=tls) as opened,
+                open_url(self._session, request.url, headers, self._timeouts, tls=tls, hosts=feed.hosts) as opened,
             ):
                 response = opened.response
                 if response.status == 304 and etag:
-                    self._came(feed_url, opened.from_outside or self._from_outside.get(feed_url, False))
+                    self._came(feed, opened.from_outside or self._from_outside.get(feed.url, False))
                     return Fetched("unchanged", b"", etag)
                 check_status(response)
                 if response.headers.get(hdrs.CONTENT_ENCODING, "identity") != "identity":
                     raise FetchFailed(Reason.HTTP_ERROR, "compressed, though it was not asked for")
                 body = await bounded(response, bound)
                 found = etag_of(response)
-                self._came(feed_url, opened.from_outside)
+                self._came(feed, opened.from_outside)
         if is_web_page(body):
             raise FetchFailed(Reason.NOT_FIRMWARE, "a web page")
         return Fetched("new", body, found)
 
-    async def async_artifact(
-        self, artifact: Artifact, holder: str = "", *, origin: str = "", authority: str = ""
-    ) -> Path:
+    async def async_artifact(self, artifact: Artifact, holder: str = "", *, feed: Feed = _NOBODYS) -> Path:
         """Return the artifact's verified file, from the cache or from its address; its name is its SHA-256.
 
-        It stays in the cache until `release(holder)`. `origin` is the address of the feed that names it: a public feed
-        may not point into the local network. `authority` is that of its feed, as for `async_fetch`. Where the feed
-        states no size, only the bound on all artifacts holds.
+        It stays in the cache until `release(holder)`. `feed` is the one that names it: a public feed may not point
+        into the local network, and its authority and its hosts count as for itself. Where the feed states no size,
+        only the bound on all artifacts holds.
         Raises OutsideFailed; Refused: NO_DIGEST, TOO_LARGE, SIZE_MISMATCH, DIGEST_MISMATCH.
         """
         if not (_SHA256.fullmatch(artifact.sha256) or (not artifact.sha256 and _CHECKSUM.fullmatch(artifact.checksum))):
@@ -139,7 +135,7 @@ class Downloader:
             raise Refused(Reason.TOO_LARGE, f"{artifact.size} bytes")
         async with self._alone(artifact.pin):
             found = await self._cached(artifact, holder)
-            return found or await self._download(artifact, holder, origin, authority)
+            return found or await self._download(artifact, holder, feed)
 
     async def async_cached(self, artifact: Artifact, holder: str = "") -> Path | None:
         """Return the artifact's verified file if it is in the cache. Raises OutsideFailed; Refused: SIZE_MISMATCH."""
@@ -189,11 +185,11 @@ class Downloader:
             raise Refused(Reason.SIZE_MISMATCH, f"{size} bytes, not {artifact.size}")
         return path
 
-    async def _download(self, artifact: Artifact, holder: str, origin: str, authority: str) -> Path:
+    async def _download(self, artifact: Artifact, holder: str, feed: Feed) -> Path:
         algorithm, _, other = ("", "", "") if artifact.sha256 else artifact.checksum.partition(":")
         part = await self._disk(self._blocking(self._cache.begin, algorithm.replace("-", "_")))
         try:
-            await self._fill(part, artifact, origin, authority)
+            await self._fill(part, artifact, feed)
             if part.sha256 != (artifact.sha256 or part.sha256) or part.other != other:
                 raise Refused(Reason.DIGEST_MISMATCH, f"{part.other or part.sha256}, not {artifact.pin}")
             path = await self._disk(self._blocking(self._cache.keep, part))
@@ -204,25 +200,25 @@ class Downloader:
         await self._disk(self._shrink())
         return path
 
-    async def _fill(self, part: Part, artifact: Artifact, origin: str, authority: str) -> None:
-        from_outside, tls = await self._is_outside(origin), await self._tls(authority)
+    async def _fill(self, part: Part, artifact: Artifact, feed: Feed) -> None:
+        outside, tls, hosts = await self._is_outside(feed.url), await self._tls(feed), feed.hosts
         with translated_errors():
-            async with (
-                asyncio.timeout(self._timeouts.artifact),
-                open_url(self._session, artifact.url, {}, self._timeouts, from_outside=from_outside, tls=tls) as opened,
-            ):
+            opening = open_url(
+                self._session, artifact.url, {}, self._timeouts, from_outside=outside, tls=tls, hosts=hosts
+            )
+            async with asyncio.timeout(self._timeouts.artifact), opening as opened:
                 check_status(opened.response)
                 await self._stream(opened.response, part, artifact)
 
-    async def _tls(self, authority: str) -> ssl.SSLContext | None:
+    async def _tls(self, feed: Feed) -> ssl.SSLContext | None:
         try:
-            return await self._blocking(tls_context, authority) if authority else None
+            return await self._blocking(tls_context, feed.authority) if feed.authority else None
         except (ssl.SSLError, TypeError, ValueError) as error:
             raise FetchFailed(Reason.TLS_FAILED, str(error)) from error
 
-    def _came(self, feed_url: str, from_outside: bool) -> None:
-        if feed_url:
-            self._from_outside[feed_url] = from_outside
+    def _came(self, feed: Feed, from_outside: bool) -> None:
+        if feed.url:
+            self._from_outside[feed.url] = from_outside
 
     async def _is_outside(self, origin: str) -> bool:
         """Judge a feed by where it was fetched from, and only before its first answer by what its name says."""

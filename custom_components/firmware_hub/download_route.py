@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -105,17 +105,20 @@ async def open_url(
     *,
     from_outside: bool = False,
     tls: ssl.SSLContext | None = None,
+    hosts: Collection[str] = (),
 ) -> AsyncIterator[Opened]:
     """Follow redirects to an answer that is none.
 
     Whoever named this address `from_outside` may not point into the local network. With `tls` every hop has to prove
-    itself to it, and plain HTTP, which proves nothing, is not spoken in the local network either.
+    itself to it, and plain HTTP, which proves nothing, is not spoken in the local network either. With `hosts` no hop
+    leads anywhere else (see ``Feed.hosts``).
     """
     with translated_errors():
         here = _parsed(URL(url), Reason.INSECURE_URL)
         trail = _Trail(was_https=tls is not None, was_public=from_outside)
         sent = dict(headers)
         while True:
+            _check_host(here, hosts, Reason.INSECURE_REDIRECT if trail.hops else Reason.INSECURE_URL)
             response, address = await _request(session, here, sent, timeouts, trail, tls)
             trail = trail.after(here, address)
             async with response:
@@ -141,6 +144,13 @@ def _next(here: URL, response: aiohttp.ClientResponse) -> URL:
     if not location:
         raise FetchFailed(Reason.HTTP_ERROR, f"status {response.status} that leads nowhere")
     return _parsed(here.join(URL(location)), Reason.INSECURE_REDIRECT)
+
+
+def _check_host(url: URL, hosts: Collection[str], reason: Reason) -> None:
+    host = (url.host or "").casefold().removesuffix(".")
+    known = any(host == one.removeprefix(".") or (one.startswith(".") and host.endswith(one)) for one in hosts)
+    if hosts and not known:
+        raise FetchFailed(reason, f"{host} is none of the feed's hosts")
 
 
 def _parsed(url: URL, reason: Reason) -> URL:

@@ -52,9 +52,7 @@ class FeedReader:
             return
         etag = state.etag if state.manifest is not None else ""
         try:
-            fetched = await self._downloader.async_fetch(
-                source.request(state.feed), etag=etag, feed_url=state.feed.url, authority=state.feed.authority
-            )
+            fetched = await self._downloader.async_fetch(source.request(state.feed), etag=etag, feed=state.feed)
         except OutsideFailed as failed:
             retry_after = getattr(failed, "retry_after_s", None)
             self._report(i.FetchFailed(feed_id, failed.reason, failed.detail, retry_after))

@@ -119,7 +119,7 @@ class _Remote(_Fetcher):
     @override
     def _bring(self, url: str) -> bytes:
         request = FeedRequest(url, {"Accept": "application/json"}, self._bound)
-        fetching = self._downloader.async_fetch(request, feed_url=self._feed.url, authority=self._feed.authority)
+        fetching = self._downloader.async_fetch(request, feed=self._feed)
         future = asyncio.run_coroutine_threadsafe(fetching, self._loop)
         try:
             return future.result(max(self.until - time.monotonic(), 0)).body

@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
 from ssl import SSLContext
+from typing import Any
 
 import aiohttp
 import pytest
 
-from custom_components.firmware_hub.core.model import Artifact, ArtifactRole
+from custom_components.firmware_hub.core.model import Artifact, ArtifactRole, Feed, Trust
 from custom_components.firmware_hub.download import Downloader
 from custom_components.firmware_hub.download_route import Timeouts
 
@@ -103,6 +104,11 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def downloader(session: aiohttp.ClientSession, folder: Path) -> Downloader:
     return Downloader(session, folder, 10_000_000, asyncio.to_thread, timeouts=QUICK)
+
+
+def a_feed(url: str = "", **rules: Any) -> Feed:
+    """Make a feed as far as fetching goes."""
+    return Feed("acme", "signed_manifest", "Acme", url, Trust.SIGNED, **rules)
 
 
 def artifact(url: str, content: bytes = IMAGE, *, size: int | None = None, sha256: str | None = None) -> Artifact:

@@ -9,7 +9,7 @@ from homeassistant.core import HomeAssistant
 
 from custom_components.firmware_hub.artifact_server import async_get_server
 from custom_components.firmware_hub.core.errors import HubError, OutsideFailed, Reason
-from custom_components.firmware_hub.core.model import Artifact, ArtifactFormat, Device, Feed, Install, Trust
+from custom_components.firmware_hub.core.model import Artifact, ArtifactFormat, Device, Feed, Install
 from custom_components.firmware_hub.delivery import Delivery
 from custom_components.firmware_hub.download import Downloader
 from simulator.certificates import Authority
@@ -18,7 +18,7 @@ from simulator.vendor import HOST
 from tests.core.builders import device, install, offer
 from tests.core.statements import release
 
-from .conftest import IMAGE, Vendor, answer, artifact
+from .conftest import IMAGE, Vendor, a_feed, answer, artifact
 
 BOILER = device(dialect="tasmota", manufacturer="Tasmota", model="ESP32-C3", variant="tasmota32")
 C3, ESP32 = Image("Tasmota", "ESP32-C3", "15.1.0"), Image("Tasmota", "ESP32", "15.1.0")
@@ -31,7 +31,7 @@ def delivery(hass: HomeAssistant, downloader: Downloader) -> Delivery:
 
 
 def _feed(vendor: Vendor, authority: str = "") -> Feed:
-    return Feed("acme", "signed_manifest", "Acme", vendor.url("/feed"), Trust.SIGNED, authority=authority)
+    return a_feed(vendor.url("/feed"), authority=authority)
 
 
 def _wanting(item: Artifact) -> Install:

@@ -17,7 +17,7 @@ from simulator.certificates import Authority
 from simulator.images import Image
 from simulator.vendor import HOST, Vendor as RealVendor
 
-from .conftest import IMAGE, QUICK, Vendor, answer, artifact
+from .conftest import IMAGE, QUICK, Vendor, a_feed, answer, artifact
 
 OWN, OTHER = Authority("Acme's own"), Authority("Another maker's")
 
@@ -38,14 +38,14 @@ async def secure() -> AsyncIterator[Vendor]:
 
 async def _fetched(downloader: Downloader, url: str, authority: str = "") -> bytes | Reason:
     try:
-        return (await downloader.async_fetch(FeedRequest(url), authority=authority)).body
+        return (await downloader.async_fetch(FeedRequest(url), feed=a_feed(authority=authority))).body
     except OutsideFailed as failed:
         return failed.reason
 
 
 async def _brought(downloader: Downloader, url: str, authority: str = "") -> bytes | Reason:
     try:
-        path = await downloader.async_artifact(artifact(url), authority=authority)
+        path = await downloader.async_artifact(artifact(url), feed=a_feed(authority=authority))
     except OutsideFailed as failed:
         return failed.reason
     return path.read_bytes()
@@ -144,5 +144,6 @@ async def test_a_file_of_a_real_vendor_is_the_one_that_its_manifest_names(downlo
         release = vendor.add_release(Image("Acme", "PLUG-S1", "1.1.0"))
         (stated,) = release["artifacts"]
         wanted = artifact(stated["url"], size=stated["size"], sha256=stated["sha256"])
-        path = await downloader.async_artifact(wanted, origin=vendor.manifest_url, authority=vendor.ca_pem.decode())
+        feed = a_feed(vendor.manifest_url, authority=vendor.ca_pem.decode())
+        path = await downloader.async_artifact(wanted, feed=feed)
         assert hashlib.sha256(path.read_bytes()).hexdigest() == stated["sha256"]

@@ -27,7 +27,7 @@ from custom_components.firmware_hub.download import Downloader
 from custom_components.firmware_hub.download_route import _Trail, is_local
 from custom_components.firmware_hub.sources.base import FeedRequest
 
-from .conftest import IMAGE, QUICK, Vendor, answer, artifact
+from .conftest import IMAGE, QUICK, Vendor, a_feed, answer, artifact
 
 
 async def _fetch(downloader: Downloader, url: str, **headers: str) -> bytes:
@@ -111,14 +111,14 @@ async def test_a_secret_header_stays_with_the_server_that_it_is_for(downloader: 
 async def test_a_public_feed_cannot_point_into_the_house(downloader: Downloader, vendor: Vendor) -> None:
     vendor.answers["/plug.bin"] = answer("200 OK", IMAGE)
     with pytest.raises(OutsideFailed) as caught:
-        await downloader.async_artifact(artifact(vendor.url()), origin="https://8.8.8.8/feed")
+        await downloader.async_artifact(artifact(vendor.url()), feed=a_feed("https://8.8.8.8/feed"))
     assert caught.value.reason is Reason.INSECURE_URL
     assert vendor.requests == []
 
 
 async def test_a_feed_in_the_house_can(downloader: Downloader, vendor: Vendor) -> None:
     vendor.answers["/plug.bin"] = answer("200 OK", IMAGE)
-    path = await downloader.async_artifact(artifact(vendor.url()), origin=vendor.url("/feed"))
+    path = await downloader.async_artifact(artifact(vendor.url()), feed=a_feed(vendor.url("/feed")))
     assert path.read_bytes() == IMAGE
 
 
@@ -139,7 +139,7 @@ def names(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[str]]:
 async def _artifact_of(downloader: Downloader, vendor: Vendor, origin: str) -> Reason | None:
     vendor.answers["/plug.bin"] = answer("200 OK", IMAGE)
     try:
-        await downloader.async_artifact(artifact(vendor.url()), origin=origin)
+        await downloader.async_artifact(artifact(vendor.url()), feed=a_feed(origin))
     except OutsideFailed as failed:
         return failed.reason
     return None
@@ -162,12 +162,12 @@ async def test_a_feed_that_came_from_outside_stays_there_whatever_its_name_says_
         outside.setattr(download_route, "is_local", lambda _: False)
         outside.setattr(_Trail, "refuses", lambda *_: None)
         names["feed.vendor.example"] = ["127.0.0.1"]
-        await downloader.async_fetch(FeedRequest(feed), feed_url=feed)
+        await downloader.async_fetch(FeedRequest(feed), feed=a_feed(feed))
     names["feed.vendor.example"] = ["10.0.0.1"]
     assert await _artifact_of(downloader, vendor, feed) is Reason.INSECURE_URL
     vendor.answers["/feed"] = answer("304 Not Modified")
     names["feed.vendor.example"] = ["127.0.0.1"]
-    await downloader.async_fetch(FeedRequest(feed), etag='"7"', feed_url=feed)
+    await downloader.async_fetch(FeedRequest(feed), etag='"7"', feed=a_feed(feed))
     assert await _artifact_of(downloader, vendor, feed) is Reason.INSECURE_URL
 
 
@@ -179,7 +179,7 @@ async def test_a_feed_that_came_from_this_house_is_of_this_house_though_its_name
     vendor.answers["/feed"] = answer(status, b"signed" if not etag else b"")
     names["nas.home.example"] = ["127.0.0.1", "2001:4860:4860::8888"]
     assert await _artifact_of(downloader, vendor, feed) is Reason.INSECURE_URL
-    await downloader.async_fetch(FeedRequest(feed), etag=etag, feed_url=feed)
+    await downloader.async_fetch(FeedRequest(feed), etag=etag, feed=a_feed(feed))
     assert await _artifact_of(downloader, vendor, feed) is None
 
 
@@ -189,7 +189,7 @@ async def test_a_feed_behind_a_redirect_is_remembered_by_its_own_address(
     feed = vendor.url("/old", host="nas.home.example")
     names["nas.home.example"] = ["127.0.0.1"]
     vendor.answers |= {"/api": _moved("/new"), "/new": answer("200 OK", b"signed")}
-    await downloader.async_fetch(FeedRequest(vendor.url("/api")), feed_url=feed)
+    await downloader.async_fetch(FeedRequest(vendor.url("/api")), feed=a_feed(feed))
     names["nas.home.example"] = ["8.8.8.8"]
     assert await _artifact_of(downloader, vendor, feed) is None
 
@@ -418,3 +418,50 @@ async def test_from_plain_http_in_the_house_to_https_is_fine(
 ) -> None:
     vendor.answers["/feed"] = _moved(secure.url("/feed", "https", "localhost"))
     assert await _fetch(trusting, vendor.url("/feed")) == b"signed"
+
+
+# --- a feed's hosts ---
+
+
+@pytest.mark.parametrize(
+    ("hosts", "host", "allowed"),
+    [
+        ((), "localhost", True),
+        (("localhost",), "localhost", True),
+        (("localhost",), "LOCALHOST.", True),
+        (("localhost",), "127.0.0.1", False),
+        ((".localhost",), "files.localhost", True),
+        ((".localhost",), "localhost", True),
+        ((".localhost",), "evil-localhost", False),
+        ((".localhost",), "localhost.example", False),
+        (("api.localhost", ".files.localhost"), "other.localhost", False),
+    ],
+)
+async def test_a_feed_that_says_where_it_is_is_nowhere_else(
+    downloader: Downloader,
+    vendor: Vendor,
+    names: dict[str, list[str]],
+    hosts: tuple[str, ...],
+    host: str,
+    allowed: bool,
+) -> None:
+    vendor.answers["/feed"] = answer("200 OK", b"signed")
+    names |= {key: ["127.0.0.1"] for key in (host, host.lower())}
+    fetching = downloader.async_fetch(FeedRequest(vendor.url("/feed", host=host)), feed=a_feed(hosts=hosts))
+    (found,) = await asyncio.gather(fetching, return_exceptions=True)
+    refused = isinstance(found, OutsideFailed) and found.reason is Reason.INSECURE_URL
+    assert (refused, len(vendor.requests)) == (not allowed, int(allowed))
+
+
+async def test_no_redirect_leads_away_from_a_feeds_hosts(
+    downloader: Downloader, vendor: Vendor, names: dict[str, list[str]]
+) -> None:
+    names["files.vendor.example"] = ["127.0.0.1"]
+    vendor.answers["/plug.bin"] = _moved(vendor.url("/moved", host="files.vendor.example"))
+    vendor.answers["/moved"] = answer("200 OK", IMAGE)
+    with pytest.raises(OutsideFailed) as caught:
+        await downloader.async_artifact(artifact(vendor.url()), feed=a_feed(hosts=("127.0.0.1",)))
+    assert caught.value.reason is Reason.INSECURE_REDIRECT
+    assert [path for path, _ in vendor.requests] == ["/plug.bin"]
+    both = a_feed(hosts=("127.0.0.1", ".vendor.example"))
+    assert (await downloader.async_artifact(artifact(vendor.url()), feed=both)).read_bytes() == IMAGE

@@ -1,13 +1,20 @@
 """Vendor feeds that are no signed lists: what is asked, what is kept, and which feed it becomes."""
 
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from homeassistant.config_entries import SOURCE_RECONFIGURE, SOURCE_USER
 from homeassistant.data_entry_flow import FlowResultType
 
 from custom_components.firmware_hub import feed_values
-from custom_components.firmware_hub.config_values import feeds_from_entry
+from custom_components.firmware_hub.config_values import (
+    BUILT_IN_FEEDS,
+    built_in_feeds,
+    feed_from_data,
+    feeds_from_entry,
+    mirror_key,
+)
 from custom_components.firmware_hub.const import SUBENTRY_FEED
 from custom_components.firmware_hub.core.model import Feed, Product, Trust
 from custom_components.firmware_hub.markdown import grouped
@@ -42,6 +49,26 @@ def _github(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_releases_of_a_repository_are_at_github() -> None:
     assert GITHUB.format("acme/plug") == "https://api.github.com/repos/acme/plug/releases?per_page=10"
+
+
+def test_the_files_of_a_repository_at_github_are_at_github() -> None:
+    data = {"vendor": "Acme", "model": "PLUG-S1", "file": "plug.bin", "kind": "github_releases"}
+    at_github = feed_from_data("id", "Plugs", data | {"url": GITHUB.format("acme/plug")})
+    assert at_github.hosts == ("api.github.com", "github.com", ".githubusercontent.com")
+    assert feed_from_data("id", "Plugs", data | {"url": API}).hosts == ()
+
+
+@pytest.mark.parametrize("feed", BUILT_IN_FEEDS, ids=lambda feed: feed.id)
+def test_a_public_source_is_at_hosts_of_its_own_and_a_mirror_is_where_its_owner_says(feed: Feed) -> None:
+    host = str(urlsplit(feed.url).hostname)
+    assert any(host == one or (one.startswith(".") and host.endswith(one)) for one in feed.hosts)
+    assert feed in built_in_feeds({})
+    (mirrored,) = [
+        found
+        for found in built_in_feeds({"public_sources": {mirror_key(feed): "https://nas.example/mirror"}})
+        if found.id == feed.id
+    ]
+    assert (mirrored.url, mirrored.hosts) == ("https://nas.example/mirror", ())
 
 
 async def asked(home: Home, kind: str, **changes: Any) -> Any:

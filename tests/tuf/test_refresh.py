@@ -40,7 +40,7 @@ async def test_a_repository_of_this_house_may_name_files_of_this_house_though_it
 ) -> None:
     monkeypatch.setattr(download, "may_be_outside", AsyncMock(return_value=True))
     (item,) = (await home.refresh(repository)).releases
-    path = await home.downloader.async_artifact(item.main, origin=home.url)
+    path = await home.downloader.async_artifact(item.main, feed=home.feed(repository))
     assert path.read_bytes() == IMAGE
 
 

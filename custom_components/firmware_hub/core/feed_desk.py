@@ -153,7 +153,7 @@ class FeedDesk:
         if self._installer.keeper.state.clock_trusted:
             return False
         # Not the vendor's fault, and there is a repair about the clock: no refusal is told.
-        wait = self._feeds.failed(feed_id, Reason.CLOCK_UNTRUSTED, turn.now)
+        wait = self._feeds.failed(feed_id, Reason.CLOCK_UNTRUSTED, None, turn.now)
         self._agenda.set("feed", feed_id, turn.now + wait)
         return True
 
@@ -161,7 +161,7 @@ class FeedDesk:
         """Take in an outage; it is worth a repair when it lasts."""
         if item.feed_id not in self._feeds.states:
             return
-        wait = self._feeds.failed(item.feed_id, item.reason, turn.now, item.retry_after_s)
+        wait = self._feeds.failed(item.feed_id, item.reason, item.retry_after_s, turn.now)
         self._agenda.set("feed", item.feed_id, turn.now + wait)
         state = self._feeds.states[item.feed_id]
         # Not every model has a page: nothing is published for it, and its owner can do nothing about that.
@@ -186,7 +186,7 @@ class FeedDesk:
             if reason in {Reason.EXPIRED, Reason.FREEZE_SUSPECTED}:
                 self.expired(feed_id, turn)
             return
-        wait = self._feeds.failed(feed_id, reason, turn.now)
+        wait = self._feeds.failed(feed_id, reason, None, turn.now)
         self._agenda.set("feed", feed_id, turn.now + wait)
         values = {"feed": state.feed.title, "url": state.feed.url, "detail": detail, "feed_id": feed_id}
         turn.do(RaiseIssue(IssueKind.MANIFEST_REFUSED, feed_id, Severity.ERROR, True, reason, values))

@@ -58,7 +58,7 @@ def feed_for(template: Feed, model: str) -> Feed:
 
 
 def _by_chance(feed_id: str, now: datetime) -> float:
-    """Return a number from 0 to 1 that differs from home to home: no two of them notice an outage in one microsecond."""
+    """Return a number from 0 to 1 that differs from home to home: no two notice an outage in one microsecond."""
     return int.from_bytes(hashlib.sha256(f"{feed_id} {now.isoformat()}".encode()).digest()[:4]) / 2**32
 
 
@@ -246,7 +246,7 @@ class Feeds:
             self.states[feed_id], fetched_at=now, failures=0, last_error=None, fetching_since=None
         )
 
-    def failed(self, feed_id: str, reason: Reason, now: datetime, retry_after_s: int | None = None) -> timedelta:
+    def failed(self, feed_id: str, reason: Reason, retry_after_s: int | None, now: datetime) -> timedelta:
         """Note a failure; return after how long to try again: the server's wish, but never sooner than the back-off."""
         state = self.states[feed_id]
         backoff = limits.FETCH_BACKOFF[min(state.failures, len(limits.FETCH_BACKOFF) - 1)]

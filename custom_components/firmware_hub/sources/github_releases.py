@@ -39,6 +39,9 @@ from ..core.version import Order, compare, scheme_of
 from .base import FeedRequest
 
 MANUFACTURER = "Tasmota"
+GITHUB_HOSTS = ("api.github.com", "github.com", ".githubusercontent.com")
+"""Where GitHub's lists are, and where it keeps the files in them."""
+
 TASMOTA_FEED = Feed(
     id="tasmota",
     source="github_releases",
@@ -47,6 +50,7 @@ TASMOTA_FEED = Feed(
     trust=Trust.DIGEST,
     vendor=MANUFACTURER,
     dialect="tasmota",
+    hosts=GITHUB_HOSTS,
 )
 """Tasmota's releases, active as soon as there is a Tasmota device."""
 

@@ -41,6 +41,8 @@ from ..core.untrusted import Object, read_object
 from ..core.version import Order, compare
 from .base import FeedRequest
 
+_HOSTS = (".shelly.cloud",)
+
 SHELLY_FEED = Feed(
     id="shelly",
     source="shelly_index",
@@ -49,6 +51,7 @@ SHELLY_FEED = Feed(
     trust=Trust.DIGEST,
     vendor=MANUFACTURER,
     dialect="shelly",
+    hosts=_HOSTS,
 )
 """Shelly's releases for one app, active as soon as there is a device with it."""
 
@@ -60,6 +63,7 @@ SHELLY_GEN1_FEED = Feed(
     trust=Trust.VENDOR,
     vendor=MANUFACTURER,
     dialect="shelly_gen1",
+    hosts=_HOSTS,
 )
 """Shelly's releases for the first generation, active as soon as there is such a device."""
 

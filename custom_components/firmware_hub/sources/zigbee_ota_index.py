@@ -33,6 +33,8 @@ ZIGBEE_OTA_FEED = Feed(
     trust=Trust.DIGEST,
     vendor="Zigbee-OTA",
     dialect="zigbee2mqtt",
+    # GitHub's, of which the index and all its images are.
+    hosts=("github.com", ".githubusercontent.com"),
 )
 """The list of current images, active as soon as there is a device behind Zigbee2MQTT."""
 

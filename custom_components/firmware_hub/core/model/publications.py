@@ -211,6 +211,8 @@ class Feed:
         product: what the owner says of it, for formats that do not say for whom their files are.
         root: trusted root metadata (JSON) of a TUF repository; empty for all others.
         files_url: where the targets of a TUF repository are; empty: where its metadata is.
+        hosts: where it and its files may be, redirects included; with a dot in front: and whatever is below; empty:
+            anywhere.
         authority: certificates (PEM) on whose word alone its servers are believed; empty: on that of the usual ones.
     """
 
@@ -227,6 +229,7 @@ class Feed:
     product: Product | None = None
     root: str = ""
     files_url: str = ""
+    hosts: tuple[str, ...] = ()
     authority: str = ""
 
 
