@@ -28,12 +28,15 @@ SCHEMAS = {"signed_manifest": "firmware-manifest-1"}
 BEYOND_SCHEMAS = {
     "address_with_a_password",
     "empty_file",
+    "expires_before_it_is_issued",
     "expires_on_no_day",
     "helper_of_the_same_name",
     "helper_that_is_not_there",
     "maker_of_another_folder",
+    "next_key_that_is_none",
     "one_name_twice",
     "one_path_twice",
+    "package_of_another_app",
 }
 """Defects that a schema cannot say."""
 EXAMPLES = int(os.environ.get("FIRMWARE_HUB_HOSTILE_EXAMPLES", "150"))
@@ -160,6 +163,11 @@ def schema_of(source: Source) -> Any:
 )
 def test_the_schema_of_a_source_takes_what_the_source_reads(source: Source, path: Path) -> None:
     assert list(schema_of(source).iter_errors(json.loads(path.read_bytes()))) == []
+
+
+@every_source
+def test_every_source_has_documents_with_one_defect_each(source: Source) -> None:
+    assert len([path for path in DEFECTIVE if path.parent.name == source.name]) > 10
 
 
 @pytest.mark.parametrize("path", DEFECTIVE, ids=lambda path: f"{path.parent.name}/{path.stem}")
