@@ -191,6 +191,17 @@ class TestFailures:
         assert (issue.subject, issue.reason) == ("acme", Reason.HTTP_ERROR)
         assert (issue.values["feed"], issue.values["detail"]) == ("Acme", "502")
 
+    def test_the_repair_says_of_when_is_what_is_known(self, home: Home) -> None:
+        fetched_at = home.hub.hub_view(home.now).feeds[0].fetched_at
+        assert fetched_at is not None
+        home.wait(DAY, tick=HOUR)
+        silent = Home(NOON)
+        for one in (home, silent):
+            for _ in range(4):
+                one.tell(FetchFailed("acme", Reason.HTTP_ERROR, "502"))
+        known = [of_kind(one.effects, RaiseIssue)[-1].values["moment"] for one in (home, silent)]
+        assert known == [fetched_at.isoformat(), ""]
+
     def test_an_answer_takes_the_repair_away(self, home: Home) -> None:
         for _ in range(4):
             home.tell(FetchFailed("acme", Reason.UNREACHABLE))

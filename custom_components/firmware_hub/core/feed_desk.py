@@ -167,6 +167,7 @@ class FeedDesk:
         # Not every model has a page: nothing is published for it, and its owner can do nothing about that.
         if state.failures == limits.FETCHES_BEFORE_ISSUE and not (state.feed.model and item.reason is Reason.NOT_FOUND):
             values = {"feed": state.feed.title, "url": state.feed.url, "detail": item.detail, "feed_id": item.feed_id}
+            values["moment"] = state.fetched_at.isoformat() if state.fetched_at else ""
             turn.do(RaiseIssue(IssueKind.FEED_UNREACHABLE, item.feed_id, Severity.WARNING, False, item.reason, values))
         turn.refresh_hub = True
 
