@@ -112,22 +112,8 @@ SLOWER = {"speed": 12.0}
 FASTER = {"speed": 200.0}
 """A gateway measures itself every two minutes, and there is no other way to ask it."""
 
-# Whoever takes longest stands first. Models are their own, so that one that is stopped stops nobody else.
+# Models are their own, so that one that is stopped stops nobody else.
 SCRIPTS = (
-    Script("open", "ignores_commands", NO_REACTION, commands=2),
-    Script("esphome", "fails", NO_REACTION, commands=2),
-    Script("openbeken", "does_nothing", NO_REACTION, commands=2),
-    Script("openmqttgateway", "does_nothing", NO_REACTION, commands=2, options=FASTER),
-    Script("shelly", "busy", NOT_BEGUN, commands=2),
-    Script("shelly", "does_nothing", LOST),
-    Script("openmqttgateway", "fails", CAME_BACK_OLD, options=SLOWER),
-    Script("open", "stuck_at_zero", LOST),
-    Script("tasmota", "bricks", DARK, chip="ESP32-C6"),
-    Script("open", "never_returns", DARK),
-    Script("esphome", "never_returns", DARK),
-    Script("openbeken", "never_returns", DARK),
-    Script("ha_update", "does_nothing", NO_REACTION),
-    Script("ha_update", "fails", LOST),
     # The radio: one at a time behind each bridge.
     Script("zigbee2mqtt", "never_returns", DARK, base=ZIGBEE2MQTT),
     Script("zigbee2mqtt", "stalls", SAID_SO, base=ZIGBEE2MQTT),
@@ -144,7 +130,6 @@ SCRIPTS = (
     # Tasmota's three ways to load an image, and what becomes of them.
     Script("tasmota", known_as="safeboot", chip="ESP32"),
     Script("tasmota", "old_words", like="tasmota-safeboot", chip="ESP32"),
-    Script("tasmota", known_as="two_stages", chip="ESP8266"),
     Script("tasmota", known_as="one_stage", chip="ESP32-C2", options=ONE_STAGE),
     Script("tasmota", "fails", SAID_SO, known_as="fails_in_safeboot", chip="ESP32-C3"),
     Script("tasmota", "fails", SAID_SO, chip="ESP32-S2", options=ONE_STAGE),
@@ -182,6 +167,22 @@ SCRIPTS = (
     Script("ha_update"),
     Script("ha_update", "announces_whole"),
     Script("ha_update", "says_only_versions"),
+    # Whoever takes longest to be judged.
+    Script("open", "ignores_commands", NO_REACTION, commands=2),
+    Script("esphome", "fails", NO_REACTION, commands=2),
+    Script("openbeken", "does_nothing", NO_REACTION, commands=2),
+    Script("openmqttgateway", "does_nothing", NO_REACTION, commands=2, options=FASTER),
+    Script("shelly", "busy", NOT_BEGUN, commands=2),
+    Script("shelly", "does_nothing", LOST),
+    Script("openmqttgateway", "fails", CAME_BACK_OLD, options=SLOWER),
+    Script("open", "stuck_at_zero", LOST),
+    Script("tasmota", "bricks", DARK, chip="ESP32-C6"),
+    Script("open", "never_returns", DARK),
+    Script("esphome", "never_returns", DARK),
+    Script("openbeken", "never_returns", DARK),
+    Script("ha_update", "does_nothing", NO_REACTION),
+    Script("ha_update", "fails", LOST),
+    Script("tasmota", known_as="two_stages", chip="ESP8266"),
 )
 LATE = Script("open", known_as="after_the_window", ends=(None, Reason.WAITS_FOR_WINDOW), commands=0)
 CAST = (*SCRIPTS, LATE)

@@ -120,6 +120,45 @@ async def test_tasmota_commands_are_told_apart_by_the_address_of_the_image(tap: 
     ]
 
 
+async def test_an_order_of_openbeken_is_one_as_well(tap: BrokerTap) -> None:
+    await tap.publish("cmnd/heater/ota_http", "http://h/1/t.bin")
+    await tap.publish("cmnd/heater/STATUS", "")
+    await tap.settle()
+
+    assert [(c.dialect, c.device, c.attempt) for c in tap.install_commands()] == [
+        ("openbeken", "heater", "http://h/1/t.bin")
+    ]
+
+
+ANNOUNCED = {
+    "esphome": ("update/node/firmware", {"cmd_t": "a/cmd", "dev": {"name": "node", "sw": "1.2 (ESPHome 2026.10.0)"}}),
+    "openmqttgateway": ("update/AABB", {"cmd_t": "a/cmd", "dev": {"name": "node", "mf": "OMG_community"}}),
+    "ha_update": ("update/node", {"~": "a", "command_topic": "~/cmd", "device": {"name": "node"}}),
+}
+
+
+@pytest.mark.parametrize("family", ANNOUNCED)
+async def test_what_is_announced_to_home_assistant_is_known_as_an_order(tap: BrokerTap, family: str) -> None:
+    place, config = ANNOUNCED[family]
+    await tap.publish("a/cmd", "INSTALL")
+    await tap.publish(f"homeassistant/{place}/config", json.dumps(config), retain=True)
+    await tap.publish("a/cmd", "INSTALL")
+    await tap.publish("a/cmd", "")
+    await tap.settle()
+
+    assert [(c.dialect, c.device) for c in tap.install_commands()] == [(family, "node")]
+
+
+async def test_of_a_device_that_is_announced_whole_only_the_update_is_an_order(tap: BrokerTap) -> None:
+    parts = {"u": {"p": "update", "cmd_t": "a/u"}, "b": {"p": "button", "cmd_t": "a/b"}, "bad": "none"}
+    config = json.dumps({"dev": {"name": "node"}, "cmps": parts})
+    for topic, payload in (("homeassistant/device/node/config", config), ("a/b", "PRESS"), ("a/u", "INSTALL")):
+        await tap.publish(topic, payload)
+    await tap.settle()
+
+    assert [(c.dialect, c.device) for c in tap.install_commands()] == [("ha_update", "node")]
+
+
 async def test_commands_outside_a_window_are_found_by_their_time(tap: BrokerTap) -> None:
     await tap.publish("fwhub/device/plug/command", order("one"))
     await tap.settle()
@@ -134,9 +173,12 @@ async def test_retained_and_acknowledged_commands_are_found(tap: BrokerTap) -> N
     await tap.publish("cmnd/boiler/Upgrade", "1", retain=True)
     await tap.publish("fwhub/device/plug/command", order("one"), qos=1)
     await tap.publish("cmnd/boiler/STATUS", "2")
+    await tap.publish("homeassistant/update/node/config", '{"cmd_t":"a/cmd"}', retain=True)
+    await tap.publish("a/cmd", "INSTALL", retain=True)
     await tap.settle()
 
     assert [(seen.topic, seen.retain, seen.qos) for seen in tap.lasting_commands()] == [
         ("cmnd/boiler/Upgrade", True, 0),
         ("fwhub/device/plug/command", False, 1),
+        ("a/cmd", True, 0),
     ]
