@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Collection, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +13,6 @@ from typing import Any, Final
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.storage import STORAGE_DIR
-from homeassistant.util.async_ import create_eager_task
 
 from . import issues
 from .artifact_server import ArtifactServer
@@ -33,6 +32,7 @@ from .tuf_client import TufClient
 
 _LOGGER = logging.getLogger(__name__)
 _BATCHES_PER_TURN: Final = 50
+_GATHER: Final = 0.05  # seconds; each commit of its own is a write to the disk, and wears out flash memory
 _SAID_TO_DEVICES: Final = (e.QueryDevice, e.SendInstall, e.SendCommit, e.SendRollback, e.RestoreSettings)
 
 
@@ -50,8 +50,15 @@ class Outside:
 class _Batch:
     effects: list[e.Effect]
     done: asyncio.Future[None] | None = None
-    saving: asyncio.Task[None] | None = None
+    saving: asyncio.Future[None] | None = None
     failed: HubError | None = None
+
+    @property
+    def can_wait(self) -> bool:
+        """Whether it only keeps what devices said: they say it again, and nobody waits for it."""
+        if self.done is not None or len(self.effects) != 1 or not isinstance(save := self.effects[0], e.Save):
+            return False
+        return not (save.installs or save.audit or save.forget or save.ledger or save.feeds or save.meta)
 
     def answer(self) -> None:
         """Tell whoever asked for it."""
@@ -80,8 +87,10 @@ class Executor:
         self._outside = outside
         self._report = report
         self._show = show
-        self._queue: asyncio.Queue[_Batch] = asyncio.Queue()
+        self._queue: deque[_Batch] = deque()
         self._taken: deque[_Batch] = deque()
+        self._called = asyncio.Event()
+        self._soon: asyncio.TimerHandle | None = None
         self._running: asyncio.Task[None] | None = None
         self._stopped = False
         self._store_failed = False
@@ -119,8 +128,12 @@ class Executor:
         if self._stopped:
             batch.failed = OutsideFailed(Reason.HUB_STOPPED)
             batch.answer()
-        else:
-            self._queue.put_nowait(batch)
+            return
+        self._queue.append(batch)
+        if not batch.can_wait:
+            self._called.set()
+        elif self._soon is None:
+            self._soon = self._hass.loop.call_later(_GATHER, self._called.set)
 
     @callback
     def start(self) -> None:
@@ -143,7 +156,7 @@ class Executor:
 
     async def _async_run(self) -> None:
         while not self._stopped:
-            self._taken.append(await self._queue.get())
+            await self._called.wait()
             self._take_all()
             await self._async_save(self._taken)
             acted = 0
@@ -155,22 +168,26 @@ class Executor:
                     await asyncio.sleep(0)
 
     def _take_all(self) -> None:
-        while not self._queue.empty():
-            self._taken.append(self._queue.get_nowait())
+        self._called.clear()
+        if self._soon is not None:
+            self._soon.cancel()
+            self._soon = None
+        self._taken.extend(self._queue)
+        self._queue.clear()
 
-    async def _async_save(self, batches: Iterable[_Batch]) -> None:
+    async def _async_save(self, batches: Collection[_Batch]) -> None:
         """Write ahead: nothing of a batch is acted on before its save is durable."""
         for batch in batches:
             save = batch.effects[0] if batch.effects else None
             if batch.saving is None and isinstance(save, e.Save):
-                batch.saving = create_eager_task(self._async_write(batch, save), name="firmware_hub save")
+                batch.saving = self._outside.store.save(save)
         # Whoever is told to stop waiting leaves the saves alone.
         if saving := [batch.saving for batch in batches if batch.saving is not None]:
             await asyncio.wait(saving)
-
-    async def _async_write(self, batch: _Batch, save: e.Save) -> None:
-        batch.failed = await self._async_survive(self._outside.store.async_save(save), "Save")
-        if batch.failed is None and self._store_failed:
+        for batch in batches:
+            if batch.saving is not None:
+                batch.failed = await self._async_survive(batch.saving, "Save")
+        if self._store_failed and any(batch.saving is not None and batch.failed is None for batch in batches):
             self._store_failed = False
             self._report(i.SaveWorked())
 

@@ -164,13 +164,18 @@ class Store:
 
     async def async_save(self, save: Save) -> None:
         """Write one transaction; it is on the disk when this returns. Raises OutsideFailed: DISK_FULL, DISK_FAILED."""
-        if self._closed:
-            raise RuntimeError("the store is closed")
+        await self.save(save)
+
+    def save(self, save: Save) -> asyncio.Future[None]:
+        """Begin to write one transaction. The future holds what ``async_save`` raises."""
         written = self._loop.create_future()
+        if self._closed:
+            written.set_exception(RuntimeError("the store is closed"))
+            return written
         self._queue.append((save, written))
         if self._writing is None:
             self._write_next()
-        await written
+        return written
 
     def _write_next(self) -> None:
         batch = [self._queue.popleft() for _ in range(min(len(self._queue), _SAVES_PER_COMMIT))]
