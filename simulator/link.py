@@ -62,6 +62,10 @@ class Speaker(Protocol):
         """Speak first: the topics are subscribed and nothing heard is lost."""
         ...
 
+    def on_announced(self) -> None:
+        """Know that the broker has worked through what was said on connecting."""
+        ...
+
     def on_message(self, message: Incoming) -> None:
         """Take a message."""
         ...
@@ -164,6 +168,7 @@ class OwnLink:
             self._client = client
             await speaker.on_connected()
             await client.unsubscribe(ROUND_TRIP)
+            speaker.on_announced()
             if not first.done():
                 first.set_result(None)
             async for message in client.messages:
@@ -279,6 +284,7 @@ class SharedLink:
         self._board.plug_in(speaker)
         await speaker.on_connected()
         await self._board.round_trip()
+        speaker.on_announced()
 
     async def publish(self, publication: Publication) -> None:
         """See ``Link``."""

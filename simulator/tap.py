@@ -124,8 +124,14 @@ class BrokerTap(Watched):
                 await self._task
 
     async def settle(self) -> None:
-        """Return when all that the broker had received before this call is in ``messages``."""
+        """Return when all that was sent to the broker before this call, by whomever, is in ``messages``."""
         client = await self._connected()
+        # Of several connections that are readable at once the broker may turn to this one first. When the second marker
+        # reaches it, it has been through all of them.
+        await self._round_trip(client)
+        await self._round_trip(client)
+
+    async def _round_trip(self, client: aiomqtt.Client) -> None:
         marker = f"{MARKER}{uuid4().hex}"
         await client.publish(marker)
         await self.wait_for(lambda _: marker in self._markers)

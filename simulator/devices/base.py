@@ -89,7 +89,8 @@ class SimulatedDevice(Watched, ABC):
     """A device with one running image.
 
     ``speed`` divides all its times: 1 is a real device, 10 makes tenths of seconds. ``start`` switches it on and
-    returns when it has announced itself; ``stop`` takes it out of the world.
+    returns when it has announced itself; ``stop`` takes it out of the world. ``announced_boots`` counts the boots after
+    which it has said that it is there, and the broker has taken it in.
     """
 
     dialect: str = ""
@@ -105,6 +106,7 @@ class SimulatedDevice(Watched, ABC):
         self.deaf = False
         self.record = Record()
         self.link = link
+        self.announced_boots = 0
         self.booted_at = time.monotonic()
         self.session: aiohttp.ClientSession | None = None
         self._own_session = False
@@ -202,6 +204,11 @@ class SimulatedDevice(Watched, ABC):
             self.state = DeviceState.ONLINE
         self._changed()
         await self._guard(self._announce())
+
+    def on_announced(self) -> None:
+        """Have been understood by the broker."""
+        self.announced_boots = self.record.boots
+        self._changed()
 
     def on_message(self, message: Incoming) -> None:
         """Take a message from the broker."""

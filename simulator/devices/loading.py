@@ -19,9 +19,8 @@ class LoadingDevice(SimulatedDevice):
     """A device of a family whose update is: load, restart.
 
     ``offered`` is the version that its vendor offers it and ``offered_url`` where that lies; a family whose caller
-    names the image leaves both empty. ``announced_boots`` counts the boots after which it has said that it is there.
-    All of these families know the words ``does_nothing``, ``comes_back_old``, ``never_returns``, ``fails``,
-    ``boots_other_version``, ``boots_other_model``, ``transfer_breaks`` and ``slow``.
+    names the image leaves both empty. All of these families know the words ``does_nothing``, ``comes_back_old``,
+    ``never_returns``, ``fails``, ``boots_other_version``, ``boots_other_model``, ``transfer_breaks`` and ``slow``.
     """
 
     words: ClassVar[type[StrEnum]]
@@ -46,7 +45,6 @@ class LoadingDevice(SimulatedDevice):
         self.misbehaviours = {str(self.words(word)) for word in misbehaviours}
         self.offered = offered
         self.offered_url = offered_url
-        self.announced_boots = 0
         self.updating = False
         if self._does("slow"):
             self.speed /= 4
@@ -63,8 +61,6 @@ class LoadingDevice(SimulatedDevice):
     @override
     async def _announce(self) -> None:
         await self.say_everything()
-        self.announced_boots = self.record.boots
-        self._changed()
 
     async def become(self, image: Image) -> None:
         """Be changed by somebody else than the hub: restart into this image."""

@@ -46,8 +46,7 @@ class ShellyGen1Device(SimulatedDevice):
     """A first-generation Shelly.
 
     ``name`` is its id in topics. ``offered`` is the version that its vendor offers it and ``offered_url`` where the
-    package lies, which it fetches over plain HTTP. ``announced_boots`` counts the boots after which it has said that it
-    is there.
+    package lies, which it fetches over plain HTTP.
     """
 
     dialect = "shelly_gen1"
@@ -76,7 +75,6 @@ class ShellyGen1Device(SimulatedDevice):
         self.offered_url = offered_url
         self.other_image = other_image
         self.update_status = "pending" if offered else "idle"
-        self.announced_boots = 0
         if self._does(ShellyGen1Misbehaviour.SLOW):
             self.speed /= 4
 
@@ -104,8 +102,6 @@ class ShellyGen1Device(SimulatedDevice):
         await self._say(self.topic("online"), "true", retain=True)
         await self.say_announcement()
         await self.say_info()
-        self.announced_boots = self.record.boots
-        self._changed()
 
     async def say_announcement(self) -> None:
         """Say who it is, to all and on its own topic."""

@@ -28,10 +28,7 @@ class RpcError(Exception):
 
 
 class ShellyVoice(SimulatedDevice):
-    """A Shelly as far as it speaks. ``prefix`` is where; by default that is its id.
-
-    ``announced_boots`` counts the boots after which it has said that it is there.
-    """
+    """A Shelly as far as it speaks. ``prefix`` is where; by default that is its id."""
 
     dialect = "shelly"
 
@@ -50,7 +47,6 @@ class ShellyVoice(SimulatedDevice):
         self.auto_update = ""
         self.offered = ""
         self.alternatives: dict[str, Any] = {}
-        self.announced_boots = 0
 
     # --- topics ------------------------------------------------------------------------------------------------------
 
@@ -72,8 +68,6 @@ class ShellyVoice(SimulatedDevice):
     async def _announce(self) -> None:
         await self._say(self.topic("online"), "true", retain=True)
         await self.notify("NotifyFullStatus", self.status())
-        self.announced_boots = self.record.boots
-        self._changed()
 
     async def notify(self, method: str, params: dict[str, Any]) -> None:
         """Send a notification, unless its owner does not want any."""

@@ -84,6 +84,7 @@ class RadioLink:
             raise TypeError("a radio is for Zigbee devices")
         self._device = speaker
         await speaker.on_connected()
+        speaker.on_announced()
 
     async def publish(self, publication: Publication) -> None:
         """See ``Link``."""

@@ -66,6 +66,10 @@ class BridgeVoice(Watched):
             if device.ieee in self.shown:
                 await self.say_update(device, "idle")
 
+    def on_announced(self) -> None:
+        """Have been understood by the broker."""
+        self._changed()
+
     async def publish(self, publication: Publication) -> None:
         """See ``Radio``."""
         await self.link.publish(publication)
