@@ -39,15 +39,6 @@ class TestIdentity:
         assert merge.before is merge.device
         assert not merge.changed
 
-    def test_room_for_an_image_is_kept_and_no_news_once_it_is_known(self, fleet: Fleet) -> None:
-        assert fleet.merge(report(PLUG, free_bytes=1000), NIGHT).changed
-        merge = fleet.merge(report(PLUG, free_bytes=900), NIGHT)
-        assert (merge.changed, merge.device.free_bytes, fleet.devices[PLUG].free_bytes) == (False, 900, 900)
-
-    def test_with_other_news_the_room_is_news_as_well(self, fleet: Fleet) -> None:
-        fleet.merge(report(PLUG, free_bytes=1000), NIGHT)
-        assert fleet.merge(report(PLUG, free_bytes=900, name="Kitchen"), NIGHT).changed
-
     def test_settings_that_are_known_are_no_news(self, fleet: Fleet) -> None:
         fleet.merge(report(PLUG, settings={"url": "a", "option": "b"}), NIGHT)
         assert not fleet.merge(report(PLUG, settings={"url": "a"}), NIGHT).changed

@@ -56,11 +56,18 @@ def test_a_new_device_is_told_written_and_listened_to() -> None:
 
 def test_room_that_goes_up_and_down_is_written_with_the_next_thing_that_is() -> None:
     script = Script()
-    script.report(free_bytes=1000)
-    assert script.report(free_bytes=900) == []
-    assert from_json(Device, script.disk.devices[PLUG]).free_bytes == 1000
+    script.report()
+
+    def written() -> int | None:
+        return from_json(Device, script.disk.devices[PLUG]).free_bytes
+
+    script.tell(HealthReported(PLUG, free_bytes=1000))
+    assert written() == 1000
+    assert script.tell(HealthReported(PLUG, free_bytes=900)) == []
+    script.tell(HealthReported(PLUG, rssi_dbm=-60))
+    assert written() == 1000
     script.report(name="Kitchen")
-    assert from_json(Device, script.disk.devices[PLUG]).free_bytes == 900
+    assert written() == 900
 
 
 def test_the_same_word_again_is_no_news() -> None:

@@ -201,14 +201,8 @@ def test_health_may_say_nothing(fleet: Fleet) -> None:
     assert OPEN.read(message(f"{PLUG}health", {}), fleet) == (HealthReported(ID),)
 
 
-def test_new_free_space_is_kept_with_the_device(fleet: Fleet) -> None:
-    hear(OPEN, fleet, message(f"{PLUG}health", {"free_bytes": 1048576}))
-    assert only_device(fleet).free_bytes == 1048576
-
-
-def test_free_space_that_is_known_is_no_news_of_the_device(fleet: Fleet) -> None:
+def test_free_space_is_a_matter_of_health(fleet: Fleet) -> None:
     told = message(f"{PLUG}health", {"free_bytes": 1048576})
-    hear(OPEN, fleet, told)
     assert OPEN.read(told, fleet) == (HealthReported(ID, free_bytes=1048576),)
 
 

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any
 
 from . import limits
@@ -22,11 +23,11 @@ from .inputs import DeviceReported, HealthReported
 from .model import Device, DeviceFacts, DeviceId, FitKey, Presence
 
 _COPIED = tuple(field.name for field in fields(DeviceFacts))
+_values = attrgetter(*_COPIED)
 _OUTDATED: dict[str, None] = dict.fromkeys(
     ("manufacturer", "model", "hardware", "variant", "version", "counter", "helper")
 )
 """What a device runs and is: its own live word counts, whatever the broker has kept of it from before."""
-_ROOM = {"free_bytes"}
 _BATTERY_OK = range(101)
 _NOBODY: frozenset[DeviceId] = frozenset()
 
@@ -36,8 +37,7 @@ class Merge:
     """What a report changed.
 
     Attributes:
-        changed: the device differs from before, by more than the room that it has for an image: that goes up and down
-            with whatever it does. The next install asks for it, nobody sees it, and it is not worth a write by itself.
+        changed: the stored device differs from before.
         fit_changed: something that decides about offers differs.
         moved: it speaks elsewhere than before.
         conflicts: devices that share an address from now on; ``resolved`` those that do not any more.
@@ -117,8 +117,8 @@ class Fleet:
         news = _news(base, replace(item.facts, **_OUTDATED) if is_old else item.facts)
         device = replace(base, **news) if news else base
         self.devices[device.id] = device
-        if before is not None and (not news or (news.keys() == _ROOM and before.free_bytes is not None)):
-            return Merge(before, device, changed=False, fit_changed=False, moved=False)
+        if before is not None and not news:
+            return Merge(before, before, changed=False, fit_changed=False, moved=False)
         moved = before is not None and "addresses" in news
         resolved, conflicts = self._move(before, device) if before is None or moved else (_NOBODY, _NOBODY)
         fit_changed = before is None or before.fit_key != device.fit_key
@@ -168,6 +168,18 @@ class Fleet:
             health_at=before.health_at if item.retained else now,
         )
         return battery != before.battery_percent
+
+    def room(self, item: HealthReported) -> bool:
+        """Take in how much room a device has for an image; whether nothing was known of it before.
+
+        It goes up and down with whatever the device does, and nobody sees it: the next install asks for it. So only
+        the first number is worth a write of its own.
+        """
+        device = self.devices[item.device_id]
+        if item.free_bytes is None or item.free_bytes == device.free_bytes:
+            return False
+        self.devices[device.id] = replace(device, free_bytes=item.free_bytes)
+        return device.free_bytes is None
 
     def models_of(self, dialect: str) -> Collection[str]:
         """Return the models of a family that there are."""
@@ -314,8 +326,8 @@ def _news(device: Device, facts: DeviceFacts) -> dict[str, Any]:
     """Return what the facts say that is not known of the device. Settings that they do not name stay known."""
     said = {
         name: value
-        for name in _COPIED
-        if (value := getattr(facts, name)) is not None and value != getattr(device, name)
+        for name, value, known in zip(_COPIED, _values(facts), _values(device), strict=True)
+        if value is not None and value != known
     }
     if "settings" in said:
         said["settings"] = {**device.settings, **said["settings"]}

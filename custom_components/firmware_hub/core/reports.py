@@ -259,6 +259,8 @@ class Reports:
             return
         if self._fleet.health(item, turn.now):
             turn.refresh((item.device_id,))
+        if self._fleet.room(item):
+            turn.save_device(self._fleet.devices[item.device_id])
         current = self._installer.current.get(item.device_id)
         if current is None or item.retained:
             return

@@ -238,21 +238,16 @@ def _read_availability(device: Device, message: Message) -> tuple[DeviceInput, .
 
 def _read_health(device: Device, message: Message) -> tuple[DeviceInput, ...]:
     health = read_object(message.payload)
-    free_bytes = health.optional_integer("free_bytes", 0, _MAX_COUNT)
     reported = HealthReported(
         device.id,
         battery_percent=health.optional_integer("battery_percent", 0, 100),
         rssi_dbm=health.optional_integer("rssi_dbm", -200, 50),
         uptime_s=health.optional_integer("uptime_s", 0, _MAX_COUNT),
-        free_bytes=free_bytes,
+        free_bytes=health.optional_integer("free_bytes", 0, _MAX_COUNT),
         self_test=health.choice("self_test", _SelfTest).value if "self_test" in health else None,
         retained=message.retained,
     )
-    if free_bytes is None or free_bytes == device.free_bytes:
-        return (reported,)
-    # Kept with the device, because the next install asks for it: only a new number is worth the writing.
-    facts = DeviceFacts(free_bytes=free_bytes)
-    return (DeviceReported(device.id, OpenDialect.name, facts, retained=message.retained), reported)
+    return (reported,)
 
 
 def _read_status(device: Device, message: Message) -> tuple[DeviceInput, ...]:
