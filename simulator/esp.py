@@ -28,13 +28,38 @@ _ESP8266_BOOT = 0x4010F000
 _ESP8266_ENTRY = 0x401000BC
 _ESP32_ENTRY = 0x40081234
 _SHA256_BYTES = 32
+_WORDS = ESP8266_PROGRAM + 16
+_PLACEHOLDER = b"\xde\xad\xbe\xef\x01\x02\x03\x04"
 
 
-def esp8266_image(body: bytes, *, boot_loader: bytes = b"\x00" * 64) -> bytes:
-    """Build an image of the Arduino core for the ESP8266: boot loader, filler, program."""
+def esp8266_image(body: bytes, *, boot_loader: bytes = b"\x00" * 64, crc: bool = True) -> bytes:
+    """Build an image of the Arduino core for the ESP8266: boot loader, filler, program.
+
+    With ``crc``, as in later cores, length and CRC take the place of two words of the program whose checksum was
+    made before.
+    """
     boot = _esp8266_part(_ESP8266_BOOT, [(_ESP8266_BOOT, boot_loader)])
-    program = _esp8266_part(_ESP8266_ENTRY, [(0x40201010, body), (0x40100000, b"\x12\x34\x56\x78")])
-    return boot.ljust(ESP8266_PROGRAM, b"\xaa") + program
+    words = _PLACEHOLDER if crc else b""
+    program = _esp8266_part(_ESP8266_ENTRY, [(0x40201010, words + body), (0x40100000, b"\x12\x34\x56\x78")])
+    image = boot.ljust(ESP8266_PROGRAM, b"\xaa") + program
+    if not crc:
+        return image
+    front, rest = image[:_WORDS], image[_WORDS + len(words) :]
+    return front + struct.pack("<II", len(image), _crc(front + bytes(len(words)) + rest)) + rest
+
+
+def _crc(data: bytes) -> int:
+    value = 0xFFFFFFFF
+    for byte in data:
+        value = value << 8 & 0xFFFFFFFF ^ _CRC_TABLE[value >> 24 ^ byte]
+    return value
+
+
+def _crc_entry(byte: int) -> int:
+    value = byte << 24
+    for _ in range(8):
+        value = (value << 1 ^ (0x04C11DB7 if value & 0x80000000 else 0)) & 0xFFFFFFFF
+    return value
 
 
 def esp32_image(
@@ -74,3 +99,6 @@ def _with_sum(front: bytes, segments: list[tuple[int, bytes]]) -> bytes:
         image += struct.pack("<II", address, len(data)) + data
         total = functools.reduce(operator.xor, data, total)
     return image + b"\0" * (15 - len(image) % 16) + bytes([total])
+
+
+_CRC_TABLE = [_crc_entry(byte) for byte in range(256)]

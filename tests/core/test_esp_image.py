@@ -44,8 +44,31 @@ def test_an_esp8266_image_is_known_by_its_entry_point() -> None:
     assert image.size == len(esp8266_image(BODY))
 
 
+def test_an_esp8266_image_of_an_old_core_has_no_crc_and_is_read() -> None:
+    old = esp8266_image(BODY, crc=False)
+    assert read(old).size == len(old)
+
+
+def test_the_crc_of_an_esp8266_image_is_the_one_that_its_builder_writes() -> None:
+    # The check value of the algorithm's catalogue entry (CRC-32/MPEG-2).
+    assert esp_image._crc(b"123456789") == 0x0376E6E7
+
+
+def test_an_esp8266_image_with_a_crc_has_a_checksum_that_nobody_mended() -> None:
+    image = esp8266_image(BODY)
+    program = image[ESP8266_PROGRAM:]
+    sums = 0xEF
+    for segment in esp_image._segments(program, 8, 2):
+        sums ^= esp_image._exclusive_or(segment)
+    assert sums != program[-1]
+
+
+def test_what_stands_behind_an_esp8266_image_is_not_part_of_its_crc() -> None:
+    assert read(esp8266_image(BODY) + b"a signature").trailing == 11
+
+
 def test_an_esp8266_image_without_a_boot_loader_is_read() -> None:
-    program = esp8266_image(BODY)[ESP8266_PROGRAM:]
+    program = esp8266_image(BODY, crc=False)[ESP8266_PROGRAM:]
     assert read(program).size == len(program)
 
 
@@ -132,6 +155,7 @@ def test_every_chip_that_tasmota_is_built_for_is_in_the_table() -> None:
 
 ESP32 = esp32_image(BODY)
 ESP8266 = esp8266_image(BODY)
+OLD_ESP8266 = esp8266_image(BODY, crc=False)
 
 
 @pytest.mark.parametrize(
@@ -170,10 +194,22 @@ def test_an_esp8266_boot_loader_before_something_else_is_no_firmware() -> None:
         assert fault(lambda: read(put(ESP8266, place, junk))) == (Reason.NOT_FIRMWARE, "program.magic")  # noqa: B023
 
 
-@pytest.mark.parametrize(("image", "place"), [(ESP32, 500), (ESP8266, 16), (ESP8266, ESP8266_PROGRAM + 500)])
-def test_a_changed_byte_is_found_by_the_checksum(image: bytes, place: int) -> None:
+@pytest.mark.parametrize(
+    ("image", "place", "path"),
+    [
+        (ESP32, 500, "checksum"),
+        (ESP8266, 16, "checksum"),
+        (OLD_ESP8266, ESP8266_PROGRAM + 500, "checksum"),
+        (ESP8266, ESP8266_PROGRAM - 1, "crc"),
+        (ESP8266, ESP8266_PROGRAM + 16, "checksum"),
+        (ESP8266, ESP8266_PROGRAM + 20, "crc"),
+        (ESP8266, ESP8266_PROGRAM + 500, "crc"),
+        (ESP8266, len(ESP8266) - 1, "crc"),
+    ],
+)
+def test_a_changed_byte_is_found(image: bytes, place: int, path: str) -> None:
     changed = put(image, place, bytes([image[place] ^ 1]))
-    assert fault(lambda: read(changed)) == (Reason.DIGEST_MISMATCH, "checksum")
+    assert fault(lambda: read(changed)) == (Reason.DIGEST_MISMATCH, path)
 
 
 def test_a_change_that_the_checksum_does_not_see_is_found_by_the_digest() -> None:

@@ -7,7 +7,10 @@ documentation, "Upgrading"); so the hub looks first.
   on all chips but the ESP8266 16 more with the chip's number, then segments of address, length and data, then zeros up
   to a last byte that is the exclusive-or of all data, then, if the header says so, a SHA-256 of everything before.
 - The ESP8266 is told apart by its entry point: it lies in instruction memory, which each chip has at another place.
-- An ESP8266 image of the Arduino core, Tasmota's among them, is two: the boot loader, and at 0x1000 the program.
+- An ESP8266 image of the Arduino core, Tasmota's among them, is two: the boot loader, and at 0x1000 the program. The
+  builder of later cores (``elf2bin.py``) writes the length of the whole and a CRC-32 over it into the program's first
+  two words, after the checksum was made and in its disregard: then the CRC counts, which is taken with zeros in their
+  place. Nothing on the chip looks at either.
 - An image for serial flashing ("factory") begins like any other on some chips; its partition table at 0x8000 tells.
 - An application of the other chips begins its first segment with a description (ESP-IDF, ``esp_app_desc_t``); it is
   shown to people and decides nothing.
@@ -58,6 +61,9 @@ _SUM_START = 0xEF
 _SHA256_BYTES = 32
 _ESP8266_CODE = range(0x40100000, 0x40110000)  # its instruction memory
 _ESP8266_PROGRAM = 0x1000
+_LENGTH_AND_CRC = struct.Struct("<II")
+_LENGTH_PLACE = _ESP8266_PROGRAM + 16
+_MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _TABLE, _TABLE_MAGIC = 0x8000, b"\xaa\x50"
 _DESCRIPTION = struct.Struct("<II8s32s32s16s16s32s")
 _DESCRIPTION_MAGIC = 0xABCD5432
@@ -151,12 +157,18 @@ def unpack(data: bytes) -> bytes:
 
 
 def _read_esp8266(body: bytes, count: int, *, packed: bool) -> EspImage:
-    end = _check_image(body, 0, _HEADER.size, count)
+    end, total = _walk(body, 0, _HEADER.size, count)
+    _check_sum(body, end, total)
     if end <= _ESP8266_PROGRAM < len(body):
         code, count, _, _, entry = _header(body, _ESP8266_PROGRAM)
         if code != MAGIC or entry not in _ESP8266_CODE:
             raise Refused(Reason.NOT_FIRMWARE, "a boot loader without a program", path="program.magic")
-        end = _check_image(body, _ESP8266_PROGRAM, _HEADER.size, count)
+        end, total = _walk(body, _ESP8266_PROGRAM, _HEADER.size, count)
+        length, crc = _LENGTH_AND_CRC.unpack_from(body, _LENGTH_PLACE)
+        if length != end:
+            _check_sum(body, end, total)
+        elif crc != _crc(body[:_LENGTH_PLACE] + bytes(8) + body[_LENGTH_PLACE + 8 : end]):
+            raise Refused(Reason.DIGEST_MISMATCH, "its own CRC is another", path="crc")
     return EspImage(ESP8266, None, count, end, len(body) - end, packed)
 
 
@@ -167,7 +179,8 @@ def _read_esp32(body: bytes, count: int, *, packed: bool) -> EspImage:
     _, chip_id, _, _, _, _, hashed = _EXTENSION.unpack_from(body, _HEADER.size)
     if hashed not in (0, 1):
         raise BadInput(Reason.MALFORMED, "neither with nor without a digest", path="header.hash_appended")
-    end = _check_image(body, 0, first, count)
+    end, total = _walk(body, 0, first, count)
+    _check_sum(body, end, total)
     if hashed:
         digest = hashlib.sha256(memoryview(body)[:end]).digest()
         if len(body) < end + _SHA256_BYTES:
@@ -188,8 +201,8 @@ def _header(body: bytes, place: int) -> tuple[int, int, int, int, int]:
     return code, count, mode, flash, entry
 
 
-def _check_image(body: bytes, start: int, first: int, count: int) -> int:
-    """Walk the segments of the image at ``start`` and check its sum; return where it ends."""
+def _walk(body: bytes, start: int, first: int, count: int) -> tuple[int, int]:
+    """Walk the segments of the image at ``start``; return where it ends, and what its checksum has to be."""
     if not 1 <= count <= _MAX_SEGMENTS:
         raise BadInput(Reason.MALFORMED, f"{count} segments", path="header.segments")
     total, place = _SUM_START, start + first
@@ -200,9 +213,17 @@ def _check_image(body: bytes, start: int, first: int, count: int) -> int:
     place = start + (place - start) // _ALIGNMENT * _ALIGNMENT + _ALIGNMENT
     if len(body) < place:
         raise Refused(Reason.SIZE_MISMATCH, "its checksum is missing", path="checksum")
-    if body[place - 1] != total:
+    return place, total
+
+
+def _check_sum(body: bytes, end: int, total: int) -> None:
+    if body[end - 1] != total:
         raise Refused(Reason.DIGEST_MISMATCH, "its own checksum is another", path="checksum")
-    return place
+
+
+def _crc(data: bytes) -> int:
+    """Return the CRC-32 that takes the highest bit of each byte first and inverts nothing at the end."""
+    return int(f"{zlib.crc32(data.translate(_MIRRORED)) ^ 0xFFFFFFFF:032b}"[::-1], 2)
 
 
 def _segments(body: bytes, place: int, count: int) -> Iterator[memoryview]:
