@@ -60,6 +60,8 @@ from .forms import (
 
 _MAX_PARALLEL: Final = 50
 _MAX_SETTLE_MINUTES: Final = 7 * 24 * 60
+_TOPICS_NOTED: Final = 10
+"""Home Assistant notes with an entry the last topics on which it was found, to offer it again once it is removed."""
 
 
 class FirmwareHubConfigFlow(BrokerSteps, domain=DOMAIN):
@@ -94,6 +96,10 @@ class FirmwareHubConfigFlow(BrokerSteps, domain=DOMAIN):
         For Tasmota this is its last will: its discovery topic belongs to Tasmota's own integration, and Home Assistant
         gives a message that two integrations ask for to the first of them only.
         """
+        entry = self.hass.config_entries.async_entry_for_domain_unique_id(DOMAIN, TRANSPORT_HA_MQTT)
+        if entry is not None and len(entry.discovery_keys.get("mqtt", ())) >= _TOPICS_NOTED:
+            # Whoever has a thousand devices would otherwise pay for a thousand changes of the entry at each start.
+            return self.async_abort(reason="already_configured")
         await self._async_claim(TRANSPORT_HA_MQTT)
         if not discovery_info.payload:
             return self.async_abort(reason="invalid_discovery_info")

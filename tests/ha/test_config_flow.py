@@ -96,6 +96,13 @@ async def test_a_cleared_announcement_is_no_offer(hass: HomeAssistant, mqtt_mock
     assert (answer["type"], answer["reason"]) == (FlowResultType.ABORT, "invalid_discovery_info")
 
 
+async def test_many_devices_do_not_change_the_entry_each(home: Home) -> None:
+    for number in range(15):
+        await home.say(f"plug-{number}", "availability", "online")
+    noted = home.entry.discovery_keys["mqtt"]
+    assert [key.key for key in noted] == [f"fwhub/device/plug-{number}/availability" for number in range(10)]
+
+
 async def test_nothing_is_offered_when_it_is_there(home: Home) -> None:
     answer = await home.hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_MQTT}, data=message())
     assert (answer["type"], answer["reason"]) == (FlowResultType.ABORT, "already_configured")
