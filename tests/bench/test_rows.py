@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +17,7 @@ from tests.bench.conversations import conversations
 from tests.bench.families import families
 from tests.bench.feeds import zigbee
 from tests.bench.figures import Figure, Run, show
-from tests.bench.hostile import QUICK_INPUTS, Counting, feed_it, hostile
+from tests.bench.hostile import QUICK_INPUTS, Counting, _figure, feed_it, hostile
 from tests.bench.repositories import tuf
 from tests.bench.zigbee_list import FACTS, listed
 
@@ -136,7 +135,14 @@ def test_memory_is_counted_at_its_peak() -> None:
     assert 60 * MEGABYTE < peak.bytes < 200 * MEGABYTE
 
 
-def test_a_figure_without_a_sample_of_its_own_cannot_be_kept() -> None:
-    figure = Figure("hostile", "a source", None, "", (1,), budget=0)
+def test_one_odd_answer_of_a_source_misses_the_budget_and_is_shown() -> None:
+    counted = {"read": 1, "refused": {"malformed": 8}, "odd": {"KeyError": 1}, "example": "KeyError('feed') of b'{}'"}
+    figure = _figure("zigpy_index", counted, 10)
     assert figure.is_kept is False
-    assert replace(figure, samples=(0,)).is_kept is True
+    assert "KeyError('feed')" in figure.what
+    assert figure.medians == {"read": 1, "malformed": 8}
+
+
+def test_a_run_that_was_cut_short_is_no_result() -> None:
+    with pytest.raises(RuntimeError, match="9 documents of 10"):
+        _figure("zigpy_index", {"read": 1, "refused": {"malformed": 8}, "odd": {}, "example": ""}, 10)
