@@ -9,11 +9,15 @@ import pytest
 from custom_components.firmware_hub.core import limits
 from custom_components.firmware_hub.core.effects import AskStranger
 from custom_components.firmware_hub.core.hub import Hub
-from custom_components.firmware_hub.core.inputs import LinkChanged, StrangerSeen
+from custom_components.firmware_hub.core.inputs import DeviceReported, LinkChanged, StrangerSeen, WokenUp
+from custom_components.firmware_hub.core.model import DeviceFacts
 from custom_components.firmware_hub.core.strangers import Strangers
+
+from .builders import capabilities
 
 NOW = datetime(2026, 11, 24, 0, 30, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
+SOON = NOW + limits.STRANGER_ONCE_MORE
 
 
 def test_a_stranger_is_asked_once_and_again_much_later() -> None:
@@ -68,3 +72,43 @@ def test_the_hub_asks_a_stranger() -> None:
     hub.receive(LinkChanged(connected=True), NOW)
     assert hub.receive(StrangerSeen("shelly", "a/"), NOW) == [AskStranger("shelly", "a/")]
     assert hub.receive(StrangerSeen("shelly", "a/"), NOW) == []
+
+
+def asked_at_first() -> Hub:
+    hub = Hub({"shelly": capabilities()}, new_id=lambda: "id")
+    hub.receive(LinkChanged(connected=True), NOW)
+    assert hub.receive(StrangerSeen("shelly", "a/"), NOW) == [AskStranger("shelly", "a/")]
+    return hub
+
+
+def test_one_who_does_not_answer_is_asked_once_more() -> None:
+    hub = asked_at_first()
+    assert AskStranger("shelly", "a/") not in hub.receive(WokenUp(), SOON - MINUTE / 60)
+    assert AskStranger("shelly", "a/") in hub.receive(WokenUp(), SOON)
+    assert AskStranger("shelly", "a/") not in hub.receive(WokenUp(), SOON + limits.STRANGER_ONCE_MORE)
+
+
+def test_the_hub_wants_to_be_woken_for_that() -> None:
+    wakeup = asked_at_first().next_wakeup()
+    assert wakeup is not None
+    assert wakeup <= SOON
+
+
+def test_one_who_answered_is_not_asked_once_more() -> None:
+    hub = asked_at_first()
+    hub.receive(DeviceReported("mac:1", "shelly", DeviceFacts(version="1", addresses=("a/",))), NOW)
+    assert AskStranger("shelly", "a/") not in hub.receive(WokenUp(), SOON)
+
+
+def test_each_is_asked_once_more_at_its_own_time() -> None:
+    hub = asked_at_first()
+    hub.receive(StrangerSeen("shelly", "b/"), NOW + MINUTE / 60)
+    assert AskStranger("shelly", "b/") not in hub.receive(WokenUp(), SOON)
+    assert AskStranger("shelly", "b/") in hub.receive(WokenUp(), SOON + MINUTE / 60)
+
+
+def test_after_a_connection_everybody_is_asked_anew_and_nobody_beside() -> None:
+    strangers = Strangers()
+    strangers.may_ask("shelly", "a/", NOW)
+    strangers.expect_burst(NOW)
+    assert list(strangers.silent(SOON)) == []

@@ -118,6 +118,7 @@ class Hub:
             "expires": self._feed_desk.expired,
             "keys": self._feed_desk.keys.look,
             "flood": self.reports.flood_over,
+            "stranger": self.reports.ask_strangers_again,
             "order": self._lasting.not_cleared,
             "orders": self._lasting.not_repeated,
             "address": lambda _subject, turn: turn.do(CheckAddress()),

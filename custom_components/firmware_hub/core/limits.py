@@ -43,6 +43,7 @@ START_GRACE = timedelta(minutes=5)  # while this lasts after (re)connecting, the
 MAX_LASTING_ORDERS = 1_000  # topics with an order that the broker keeps; a home has none
 MAX_LASTING_ISSUES = 20  # of them at once, as repairs
 CLEARED_WITHIN = timedelta(minutes=1)  # so soon the broker has said that a topic is clear, or it is not
+STRANGER_ONCE_MORE = timedelta(seconds=10)  # subscriptions are in force within five, see transport/ha_mqtt.py
 STRANGER_AGAIN = timedelta(minutes=10)  # between two questions to somebody who has not said who it is
 
 # --- approval --------------------------------------------------------------------------------------------------------

@@ -66,6 +66,14 @@ class Reports:
         """Ask somebody who only says to be there who it is, if it is time to."""
         if self._strangers.may_ask(item.dialect, item.address, turn.now):
             turn.do(AskStranger(item.dialect, item.address))
+            self._agenda.set("stranger", "", self._strangers.next_time)
+
+    def ask_strangers_again(self, _subject: str, turn: Turn) -> None:
+        """Ask those once more who did not answer; whoever did is no stranger any more."""
+        for dialect, address in self._strangers.silent(turn.now):
+            if not self._fleet.is_claimed(dialect, address):
+                turn.do(AskStranger(dialect, address))
+        self._agenda.set("stranger", "", self._strangers.next_time)
 
     # --- who they are ------------------------------------------------------------------------------------------------
 
