@@ -119,6 +119,7 @@ def tasmota(chip: str) -> Device:
         (gzip.compress(C3), PACKED, tasmota("ESP32-C3"), Reason.WRONG_HARDWARE),
         (C3, ESP, device(hardware="ESP32-C3 v0.4"), None),
         (C3, ESP, device(hardware="ESP32-S3"), Reason.WRONG_HARDWARE),
+        (C3, ESP, device(hardware="ESP32"), Reason.WRONG_HARDWARE),
         (C3, ESP, device(hardware="rev2"), None),
     ],
     ids=lambda value: f"{len(value)} bytes" if isinstance(value, bytes) else None,

@@ -16,6 +16,7 @@ import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from . import esp_image
 from .model import Device
 
 HELPER_VARIANTS = frozenset({"minimal", "safeboot"})
@@ -88,6 +89,7 @@ CHIPS: tuple[Chip, ...] = (
 )
 _BY_NAME = {chip.name: chip for chip in CHIPS}
 _BY_PREFIX = {chip.prefix: chip for chip in CHIPS}
+_PLAIN = frozenset({*esp_image.CHIPS.values(), esp_image.ESP8266})
 
 # " v3.1" since Tasmota 12, " rev.3" before.
 _REVISION = re.compile(r" (V[0-9]+\.[0-9]+|REV\.[0-9]+)$")
@@ -113,9 +115,13 @@ def takes_only_images(device: Device) -> bool:
 def chip_of(device: Device) -> str:
     """Return the name of the chip that a device says it has, as model or as hardware; empty: none that is known.
 
+    Only Tasmota says "ESP32" when it does not know its chip, and has its chip for a model; for all others it is one.
     Never raises.
     """
-    return device.model if device.model in _BY_NAME else normalise_chip(device.hardware) or ""
+    if device.model in _BY_NAME:
+        return device.model
+    plain = device.hardware.upper()
+    return plain if plain in _PLAIN else normalise_chip(plain) or ""
 
 
 def normalise_variant(chip: str, image: str) -> str:
