@@ -10,7 +10,7 @@ looks.
 from __future__ import annotations
 
 from . import esp_image
-from .chips import chip_of, takes_only_images
+from .chips import ESP32, chip_of, takes_only_images
 from .errors import Reason, Refused
 from .model import Artifact, ArtifactFormat, Device, Release, VersionScheme
 from .shelly_zip import check_package
@@ -39,9 +39,15 @@ def check_artifact(data: bytes, artifact: Artifact, release: Release, device: De
     elif artifact.format is ArtifactFormat.ZIGBEE_OTA:
         check_image(data, _expected(data, artifact, release, device))
     elif is_looked_into(artifact, device):
-        packed = esp_image.check(data, chip=chip_of(device)).packed
-        if artifact.format in _ESP and packed is not (artifact.format is ArtifactFormat.ESP_GZIP):
-            raise Refused(Reason.NOT_FIRMWARE, "packed" if packed else "not packed", path="$")
+        _check_esp(data, artifact, device)
+
+
+def _check_esp(data: bytes, artifact: Artifact, device: Device) -> None:
+    image = esp_image.check(data, chip=chip_of(device))
+    if device.hardware.upper() == ESP32 and image.chip == esp_image.ESP8266:
+        raise Refused(Reason.WRONG_HARDWARE, f"for {image.chip}, the device has {device.hardware}", path="header")
+    if artifact.format in _ESP and image.packed is not (artifact.format is ArtifactFormat.ESP_GZIP):
+        raise Refused(Reason.NOT_FIRMWARE, "packed" if image.packed else "not packed", path="$")
 
 
 def _expected(data: bytes, artifact: Artifact, release: Release, device: Device) -> Expected:

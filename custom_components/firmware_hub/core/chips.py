@@ -19,6 +19,9 @@ from typing import NamedTuple
 from . import esp_image
 from .model import Device
 
+ESP32 = "ESP32"
+"""The chip of that name, or any of those that were made after it: see ``chip_of``."""
+
 HELPER_VARIANTS = frozenset({"minimal", "safeboot"})
 """Builds that only exist to load another one; a device that reports one is in the middle of something."""
 
@@ -89,7 +92,7 @@ CHIPS: tuple[Chip, ...] = (
 )
 _BY_NAME = {chip.name: chip for chip in CHIPS}
 _BY_PREFIX = {chip.prefix: chip for chip in CHIPS}
-_PLAIN = frozenset({*esp_image.CHIPS.values(), esp_image.ESP8266})
+_PLAIN = frozenset({*esp_image.CHIPS.values(), esp_image.ESP8266}) - {ESP32}
 
 # " v3.1" since Tasmota 12, " rev.3" before.
 _REVISION = re.compile(r" (V[0-9]+\.[0-9]+|REV\.[0-9]+)$")
@@ -115,8 +118,8 @@ def takes_only_images(device: Device) -> bool:
 def chip_of(device: Device) -> str:
     """Return the name of the chip that a device says it has, as model or as hardware; empty: none that is known.
 
-    Only Tasmota says "ESP32" when it does not know its chip, and has its chip for a model; for all others it is one.
-    Never raises.
+    "ESP32" alone is no chip: ESPHome says it of all chips of that line, and Tasmota of one that it does not know. Never
+    raises.
     """
     if device.model in _BY_NAME:
         return device.model

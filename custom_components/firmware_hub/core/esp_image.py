@@ -112,8 +112,8 @@ def check(data: bytes, *, chip: str = "") -> EspImage:
     if wanted and image.chip != wanted:
         found = image.chip or f"chip {image.chip_id}"
         raise Refused(Reason.WRONG_HARDWARE, f"for {found}, the device has {chip}", path="header.chip_id")
-    if wanted and wanted != ESP8266 and image.packed:
-        raise Refused(Reason.WRONG_HARDWARE, f"packed, and {chip} cannot unpack it", path="$")
+    if image.packed and image.chip != ESP8266:
+        raise Refused(Reason.WRONG_HARDWARE, f"packed, and {image.chip} cannot unpack it", path="$")
     return image
 
 
