@@ -130,3 +130,13 @@ def is_ours(address: str) -> bool:
         probe.bind((address, 0))
         return True
     return False
+
+
+def every(address: str) -> str:
+    """Return where to listen for devices of any network of the home."""
+    return "::" if ":" in address else "0.0.0.0"  # noqa: S104
+
+
+def base_address(address: str, port: int) -> str:
+    """Return how all addresses of artifacts begin."""
+    return f"http://{f'[{address}]' if ':' in address else address}:{port}/f"

@@ -29,7 +29,7 @@ from homeassistant.helpers.storage import Store
 from homeassistant.util.hass_dict import HassKey
 
 from .artifact_file import VerifiedFile
-from .artifact_listener import Access, Listener, is_ours as _is_ours
+from .artifact_listener import Access, Listener, base_address, every, is_ours as _is_ours
 from .const import DOMAIN
 from .core.errors import OutsideFailed, Reason, Refused
 
@@ -106,42 +106,48 @@ class ArtifactServer:
         return lambda: self._listeners.discard(told)
 
     async def async_serve(
-        self, install_id: str, files: Mapping[str, Path], given: str = "", owner: str = ""
+        self, install_id: str, files: Mapping[str, Path], given: str = "", owner: str = "", place: str = ""
     ) -> Mapping[str, str]:
         """Serve files of a hub, whose name is their SHA-256, under the given names; return their addresses.
 
         ``given`` is the IP address that the owner named; without one it is found out. The same install always gets
-        the same addresses, unless the hub's own address changed.
+        the same addresses, unless the hub's own address changed; so does the same ``place``, in whichever install.
         Raises Refused: DIGEST_MISMATCH; OutsideFailed: DISK_FAILED, ADDRESS_UNREACHABLE.
         """
         if wrong := [name for name in files if not _NAME.fullmatch(name)]:
             raise RuntimeError(f"not a name to serve: {wrong}")
         async with self._changing:
-            before = self._served.get(install_id)
-            served = _Served(install_id, owner, await self._token(install_id), await self._opened(files, before))
+            place = place or install_id
+            before = self._served.get(place)
+            served = _Served(install_id, owner, await self._token(place), await self._opened(files, before))
             try:
                 base = await self._open_listener(given)
             except OutsideFailed:
                 await self._let_go(served, before)
                 raise
-            self._served[install_id] = served
+            self._served[place] = served
             if before is not None:
                 await self._let_go(before, served)
         return {name: f"{base}/{served.token}/{name}" for name in files}
 
+    async def async_address(self, place: str, name: str, given: str = "") -> str:
+        """Return the address under which a file is served, or will be. Raises OutsideFailed: ADDRESS_UNREACHABLE."""
+        address = await self._find_address(given)
+        port = self._open_port if self._open else self._port
+        return f"{base_address(address, port)}/{await self._token(place)}/{name}"
+
     async def async_stop_serving(self, install_id: str) -> None:
         """End the addresses of an install; the listener closes with the last one."""
         async with self._changing:
-            served = self._served.pop(install_id, None)
-            if served is not None:
-                await self._let_go(served, None)
+            for place in [place for place, served in self._served.items() if served.install_id == install_id]:
+                await self._let_go(self._served.pop(place), None)
             if not self._served:
                 await self._close_listeners()
 
     async def async_close(self) -> None:
         """End all addresses."""
-        for install_id in tuple(self._served):
-            await self.async_stop_serving(install_id)
+        for served in tuple(self._served.values()):
+            await self.async_stop_serving(served.install_id)
 
     async def async_forget(self, owner: str) -> None:
         """A hub was removed: end its addresses."""
@@ -233,10 +239,10 @@ class ArtifactServer:
                 self._open[host] = await Listener.async_open(self._answer, host, self._open_port)
             except OSError as error:
                 raise OutsideFailed(Reason.ADDRESS_UNREACHABLE, str(error)) from error
-        return f"http://{f'[{address}]' if ':' in address else address}:{self._open_port}/f"
+        return base_address(address, self._open_port)
 
     def _is_open(self, host: str, address: str) -> bool:
-        return not self._open.keys().isdisjoint({host, _every(address)})
+        return not self._open.keys().isdisjoint({host, every(address)})
 
     async def _close_listeners(self) -> None:
         while self._open:
@@ -288,8 +294,4 @@ class ArtifactServer:
 
 def _host(given: str, address: str) -> str:
     """Return where to listen: an owner's address may be that of a router, or of a container's host."""
-    return address if given and _is_ours(address) else _every(address)
-
-
-def _every(address: str) -> str:
-    return "::" if ":" in address else "0.0.0.0"  # noqa: S104 - devices of any network of the home
+    return address if given and _is_ours(address) else every(address)

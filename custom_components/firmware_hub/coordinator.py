@@ -210,6 +210,10 @@ class FirmwareHubCoordinator:
         """Describe the hub."""
         return self.hub.hub_view(dt_util.utcnow())
 
+    async def async_device_address(self, device_id: DeviceId) -> str:
+        """Return the address at which a device looks up what to install. Raises OutsideFailed."""
+        return await self._executor.async_device_address(device_id)
+
     def listen_device(self, device_id: DeviceId, listener: Callable[[], None]) -> CALLBACK_TYPE:
         """Hear of every change of one device."""
         return _listen(self._device_listeners.setdefault(device_id, []), listener)

@@ -1,5 +1,6 @@
 """Brings the artifacts of an install into the cache and serves them to its device."""
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final
@@ -7,11 +8,17 @@ from typing import Final
 from .artifact_server import ArtifactServer
 from .core.artifact_check import check_artifact, is_looked_into
 from .core.errors import OutsideFailed, Reason, Refused
-from .core.model import Artifact, Device, Feed, Install
+from .core.model import Artifact, Device, DeviceId, Feed, Install
+from .dialects import BY_NAME
+from .dialects.base import Announcer
 from .download import Downloader, RunBlocking
 
 MANIFEST_NAME: Final = "manifest.jws"
 """File name of the signed manifest beside the artifacts, for a device that has a root of trust of its own."""
+
+
+ANNOUNCEMENT_NAME: Final = "manifest.json"
+"""File name of what a device looks up by itself; it ends the address that is compiled into the device."""
 
 
 class Delivery:
@@ -63,6 +70,26 @@ class Delivery:
             files[MANIFEST_NAME] = await self._downloader.async_keep(manifest, install_id)
         return await self._server.async_serve(install_id, files, *self._place())
 
+    async def async_supply(self, install: Install, device: Device, announcer: Announcer) -> None:
+        """Lay out what a device looks up, at an address that is always the same for it; its image comes later.
+
+        Raises Refused or OutsideFailed.
+        """
+        release = install.offer.release
+        name = next(iter(BY_NAME[device.dialect].serve_as(release)))
+        given, owner = self._place()
+        url = await self._server.async_address(install.id, name, given)
+        digest = await self._blocking(_md5, self._files[install.id][release.main.pin])
+        said = announcer.announcement(device, release, url, digest)
+        path = await self._downloader.async_keep(said.encode(), install.id)
+        place = device_place(owner, device.id)
+        await self._server.async_serve(install.id, {ANNOUNCEMENT_NAME: path}, given, owner, place)
+
+    async def async_device_address(self, device_id: DeviceId) -> str:
+        """Return the address at which a device looks up what to install. Raises OutsideFailed."""
+        given, owner = self._place()
+        return await self._server.async_address(device_place(owner, device_id), ANNOUNCEMENT_NAME, given)
+
     async def async_check_address(self) -> tuple[bool, str]:
         """Return whether devices can reach the address that they would be given, and the address."""
         return await self._server.async_check_address(self._place()[0])
@@ -72,6 +99,20 @@ class Delivery:
         await self._server.async_stop_serving(install_id)
         self._downloader.release(install_id)
         self._files.pop(install_id, None)
+
+
+def device_place(owner: str, device_id: DeviceId) -> str:
+    """Return what stands for a device among all that is served, whatever is installed on it."""
+    return f"{owner} {device_id}"
+
+
+def _md5(path: Path) -> str:
+    """Return what such devices compare an image with; what protects it is the hub's own check of its digest."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    except OSError as error:
+        raise OutsideFailed(Reason.DISK_FAILED, str(error)) from error
 
 
 def _check(path: Path, artifact: Artifact, install: Install, device: Device) -> None:

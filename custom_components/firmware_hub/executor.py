@@ -21,6 +21,7 @@ from .const import DOMAIN
 from .core import effects as e, inputs as i
 from .core.errors import HubError, OutsideFailed, Reason
 from .core.hub import Hub
+from .core.model import DeviceId
 from .delivery import Delivery
 from .download import Downloader
 from .feed_reader import FeedReader
@@ -138,7 +139,12 @@ class Executor:
     @callback
     def start(self) -> None:
         """Begin to act on batches."""
+        self._entry.async_on_unload(self._outside.server.listen(self._orders.on_access))
         self._running = self._entry.async_create_background_task(self._hass, self._async_run(), "firmware_hub executor")
+
+    async def async_device_address(self, device_id: DeviceId) -> str:
+        """Return the address at which a device looks up what to install. Raises OutsideFailed."""
+        return await self._delivery.async_device_address(device_id)
 
     async def async_stop(self) -> None:
         """Act on nothing more, write down what was ordered, and answer whoever waits. Safe to call twice.

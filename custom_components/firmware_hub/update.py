@@ -1,6 +1,7 @@
 """The update entity of each device: what is offered, what happens to it, and the owner's yes."""
 
 import logging
+from contextlib import suppress
 from datetime import timedelta
 from time import monotonic
 from typing import Any, override
@@ -16,9 +17,10 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .const import KEY_FIRMWARE
 from .coordinator import FirmwareHubConfigEntry, FirmwareHubCoordinator
-from .core.errors import HubError
+from .core.errors import HubError, OutsideFailed
 from .core.inputs import ApproveRequested, CheckRequested, UnapproveRequested
 from .core.model import DeviceId
+from .dialects import ANNOUNCERS
 from .entity import DeviceEntity, add_for_each_device, asked_by
 from .markdown import https_address, plain
 from .other_updaters import OtherUpdaters
@@ -74,7 +76,7 @@ class FirmwareUpdateEntity(DeviceEntity, UpdateEntity):
         | UpdateEntityFeature.PROGRESS
         | UpdateEntityFeature.RELEASE_NOTES
     )
-    _unrecorded_attributes = frozenset({UpdateEntityStateAttribute.TITLE, "starts_at"})
+    _unrecorded_attributes = frozenset({UpdateEntityStateAttribute.TITLE, "starts_at", "manifest_address"})
 
     def __init__(self, entry: FirmwareHubConfigEntry, device_id: DeviceId, check: CheckOnce, own: OwnDevices) -> None:
         super().__init__(entry, device_id, KEY_FIRMWARE)
@@ -82,6 +84,7 @@ class FirmwareUpdateEntity(DeviceEntity, UpdateEntity):
         self._own = own
         self._skipped: str | None = None
         self._was_written = False
+        self._looks_at: dict[str, str] = {}
 
     # --- what a person sees ------------------------------------------------------------------------------------------
 
@@ -141,7 +144,16 @@ class FirmwareUpdateEntity(DeviceEntity, UpdateEntity):
             "reason": view.reason.value if view.reason else None,
             "last_verdict": view.last.state.value if view.last else None,
             "starts_at": view.starts_at.isoformat() if view.starts_at else None,
+            **self._looks_at,
         }
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        """Find out which address belongs into a device that looks up by itself what to install."""
+        if self._view is not None and self._view.device.dialect in ANNOUNCERS:
+            with suppress(OutsideFailed):
+                self._looks_at = {"manifest_address": await self._coordinator.async_device_address(self._device_id)}
+        await super().async_added_to_hass()
 
     @override
     def version_is_newer(self, latest_version: str, installed_version: str) -> bool:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from enum import StrEnum
 from typing import Any, override
 
+from simulator.devices.base import Download
 from simulator.devices.loading import LoadingDevice
 from simulator.link import Incoming, Publication
 
@@ -42,6 +45,12 @@ class EsphomeDevice(LoadingDevice):
     dialect = "esphome"
     words = EsphomeMisbehaviour
 
+    def __init__(self, *, source: str = "", **options: Any) -> None:
+        """Lie on the shelf; ``source`` is the address of the manifest that was compiled in."""
+        super().__init__(**options)
+        self.source = source
+        self._md5 = ""
+
     @property
     def prefix(self) -> str:
         """Where it speaks."""
@@ -75,6 +84,27 @@ class EsphomeDevice(LoadingDevice):
     async def say_state(self) -> None:
         """Say what is installed and what its manifest names."""
         await self._say(self.topic("state"), json.dumps(self.state_of_update()), retain=True)
+
+    async def look(self) -> bool:
+        """Look at its manifest, as it does every six hours, and say what it found; whether there was one."""
+
+        async def received(_count: int) -> None: ...
+
+        found = await self._download(self.source, limit=16_000, on_chunk=received)
+        if found.status == 200 and not found.error:
+            manifest = json.loads(found.body)
+            image = next(build["ota"] for build in manifest["builds"] if build["chipFamily"] == self.image.hardware)
+            same = manifest["version"] == self.version
+            self.offered, self.offered_url = ("", "") if same else (manifest["version"], image["path"])
+            self._md5 = image["md5"]
+            await self.say_state()
+        return found.status == 200
+
+    @override
+    async def _load(self, url: str) -> Download:
+        found = await super()._load(url)
+        is_wrong = self._md5 and hashlib.md5(found.body, usedforsecurity=False).hexdigest() != self._md5
+        return replace(found, error="MD5 mismatch") if is_wrong else found
 
     def discovery(self) -> dict[str, Any]:
         """Return who it is."""

@@ -39,7 +39,7 @@ def commanded(**changes: Any) -> Home:
 
 def noted(version: str) -> dict[str, str]:
     notes = OfferedNotes(version, "https://acme.example/notes", "Fewer restarts")
-    return {"offered": "1.2.0", "offered_notes": notes.to_text()}
+    return {"offered": "1.2.0", **notes.to_settings()}
 
 
 def test_what_a_device_says_of_its_offer_is_shown_with_it() -> None:

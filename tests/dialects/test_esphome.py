@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -165,11 +167,51 @@ def test_an_install_is_one_word() -> None:
     )
 
 
-@pytest.mark.parametrize(("vendor_chooses", "reason"), [(False, Reason.MANUAL_ONLY), (True, Reason.DEVICE_SILENT)])
+@pytest.mark.parametrize(
+    ("vendor_chooses", "reason"), [(False, Reason.ADDRESS_UNREACHABLE), (True, Reason.DEVICE_SILENT)]
+)
 def test_what_cannot_be_ordered_is_refused(vendor_chooses: bool, reason: Reason) -> None:
     with pytest.raises(Refused) as refusal:
         DIALECT.install(order(only_device(node()), "", vendor_chooses=vendor_chooses))
     assert refusal.value.reason is reason
+
+
+def test_an_image_of_the_hub_is_ordered_by_the_same_word() -> None:
+    device = only_device(fleet_of(DIALECT, *fixture("esphome", "acme_garage-1.2.0")))
+    assert DIALECT.install(order(device, "http://192.168.1.2:8127/f/x/firmware.bin")) == (
+        Outgoing("garage/update/firmware/command", "INSTALL"),
+    )
+
+
+# --- what a node looks up --------------------------------------------------------------------------------------------
+
+ADDRESS, MD5 = "http://192.168.1.2:8127/f/x/firmware.bin", "0" * 32
+
+
+def manifest(device: Device, **changes: Any) -> dict[str, Any]:
+    told = json.loads(DIALECT.announcement(device, replace(release(artifact()), **changes), ADDRESS, MD5))
+    assert isinstance(told, dict)
+    return told
+
+
+@pytest.mark.parametrize(("platform", "chips"), [("ESP8266", ["ESP8266"]), ("ESP32", ["ESP32", "ESP32-C2"])])
+def test_a_manifest_names_the_image_for_whichever_chip_of_the_platform_it_is(platform: str, chips: list[str]) -> None:
+    told = manifest(replace(only_device(node()), hardware=platform), version="1.3.0")
+    assert (told["name"], told["version"]) == ("node", "1.3.0")
+    assert [build["chipFamily"] for build in told["builds"]][:2] == chips
+    assert all(build["ota"] == {"path": ADDRESS, "md5": MD5} for build in told["builds"])
+
+
+def test_a_manifest_says_what_there_is_to_read() -> None:
+    device = replace(only_device(node()), hardware="ESP8266")
+    (build,) = manifest(device, summary="Opens faster", notes_url="https://acme.example/1")["builds"]
+    assert (build["ota"]["summary"], build["ota"]["release_url"]) == ("Opens faster", "https://acme.example/1")
+
+
+def test_of_a_platform_that_is_not_known_nothing_is_told() -> None:
+    with pytest.raises(Refused) as refusal:
+        DIALECT.announcement(replace(only_device(node()), hardware="BK72XX"), release(artifact()), ADDRESS, MD5)
+    assert refusal.value.reason is Reason.MANUAL_ONLY
 
 
 def test_it_is_asked_to_announce_itself() -> None:

@@ -26,7 +26,7 @@ from custom_components.firmware_hub.core.inputs import (
     NetworkReported,
 )
 from custom_components.firmware_hub.core.model import ArtifactRole, Device
-from custom_components.firmware_hub.dialects import BY_NAME, DIALECTS
+from custom_components.firmware_hub.dialects import ANNOUNCERS, BY_NAME, DIALECTS
 from custom_components.firmware_hub.dialects.base import Dialect, InstallOrder, Message, Outgoing
 
 from .talk import (
@@ -55,7 +55,9 @@ DEVICE_INPUTS = (
 )
 FAMILIES = [pytest.param(dialect, id=dialect.name) for dialect in DIALECTS]
 WITHOUT_CHOICE = [
-    pytest.param(dialect, id=dialect.name) for dialect in DIALECTS if not dialect.capabilities.chooses_artifact
+    pytest.param(dialect, id=dialect.name)
+    for dialect in DIALECTS
+    if not (dialect.capabilities.chooses_artifact or dialect.capabilities.looks_up)
 ]
 MAIN_FIXTURE = {
     "esphome": "acme_garage-1.2.0",
@@ -297,6 +299,11 @@ def test_an_install_is_one_message_with_the_address_in_it(dialect: Dialect) -> N
 def test_a_family_that_takes_only_its_vendors_choice_refuses_an_image_of_ours(dialect: Dialect) -> None:
     with pytest.raises(Refused):
         dialect.install(order(the_device(dialect), SHORT_URL))
+
+
+@pytest.mark.parametrize("dialect", FAMILIES)
+def test_whoever_looks_up_what_to_install_can_be_told_and_nobody_else(dialect: Dialect) -> None:
+    assert (dialect.name in ANNOUNCERS) is dialect.capabilities.looks_up
 
 
 @pytest.mark.parametrize("dialect", FAMILIES)

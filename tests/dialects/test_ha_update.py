@@ -17,7 +17,7 @@ from custom_components.firmware_hub.core.inputs import (
     LastingOrderSeen,
     Stage,
 )
-from custom_components.firmware_hub.core.model import OFFERED, OFFERED_NOTES, Device, DeviceFacts, OfferedNotes
+from custom_components.firmware_hub.core.model import OFFERED, Device, DeviceFacts, OfferedNotes
 from custom_components.firmware_hub.dialects.base import Message, Outgoing
 from custom_components.firmware_hub.dialects.ha_update import HaUpdateDialect
 
@@ -295,7 +295,7 @@ def test_what_there_is_to_read_about_an_offer_is_kept_with_its_version(
 ) -> None:
     (item,) = said(lamp(), {"installed_version": "1.2.0"} | NOTES | changes)
     assert isinstance(item, DeviceReported)
-    assert item.facts.settings == {OFFERED: "1.3.0", OFFERED_NOTES: notes.to_text()}
+    assert item.facts.settings == {OFFERED: "1.3.0", **notes.to_settings()}
 
 
 def test_without_an_offer_there_is_nothing_to_read_about_it() -> None:

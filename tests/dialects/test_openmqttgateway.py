@@ -17,7 +17,7 @@ from custom_components.firmware_hub.core.inputs import (
     InstallReported,
     Stage,
 )
-from custom_components.firmware_hub.core.model import OFFERED, OFFERED_NOTES, Device, DeviceFacts
+from custom_components.firmware_hub.core.model import OFFERED, Device, DeviceFacts, OfferedNotes
 from custom_components.firmware_hub.dialects.base import Outgoing
 from custom_components.firmware_hub.dialects.openmqttgateway import OpenMqttGatewayDialect
 
@@ -97,7 +97,7 @@ def test_what_its_project_offers_is_the_offer_and_what_it_says_it_runs_is_nothin
         DeviceReported(
             IDENTITY,
             "openmqttgateway",
-            DeviceFacts(settings={OFFERED: "1.8.1", OFFERED_NOTES: "1.8.1\n\nFixes"}),
+            DeviceFacts(settings={OFFERED: "1.8.1", **OfferedNotes("1.8.1", "", "Fixes").to_settings()}),
             retained=True,
         ),
     )

@@ -72,6 +72,7 @@ class Reason(StrEnum):
     PILOT_SETTLING = "pilot_settling"
     MODEL_STOPPED = "model_stopped"
     NETWORK_BUSY = "network_busy"
+    WAITS_FOR_LOOK = "waits_for_look"
     WAITS_FOR_RETRY = "waits_for_retry"
     WAITS_FOR_RESTART_CHECK = "waits_for_restart_check"
     ADDRESS_UNREACHABLE = "address_unreachable"

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 
 from . import limits
 from .errors import Reason
-from .model import OFFERED, ArtifactRole, Device, Install, Presence
+from .model import OFFERED, SUPPLIED, ArtifactRole, Device, Install, Presence
 from .ports import Capabilities
 from .window import Outlook
 
@@ -117,8 +117,15 @@ def device_says(asked: Asked, now: datetime) -> No | None:
 def vendor_says(asked: Asked, now: datetime) -> No | None:
     """Judge what the device said just now of its vendor's offer, where that is what it would load.
 
-    None at all may mean that it has not asked its vendor since it restarted.
+    None at all may mean that it has not asked its vendor since it restarted. What looks at an address of the hub has to
+    have fetched the particulars of this very install there, and to say that it took them in.
     """
+    if asked.capabilities.looks_up and not asked.install.offer.vendor_chooses:
+        settings = asked.device.settings
+        has_looked = settings.get(SUPPLIED) == asked.install.id
+        if not has_looked or settings.get(OFFERED) != asked.install.offer.version:
+            return No(Reason.WAITS_FOR_LOOK, {"version": asked.install.offer.version}, now + limits.SILENT_RETRY)
+        return None
     if asked.install.offer.vendor_chooses and asked.device.settings.get(OFFERED) != asked.install.offer.version:
         return No(Reason.OFFER_WITHDRAWN, {"version": asked.install.offer.version}, now + limits.SILENT_RETRY)
     return None

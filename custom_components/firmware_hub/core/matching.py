@@ -19,6 +19,8 @@ A release is offered only if all of this is certain; each doubt is "no offer":
   device says that its vendor offers it exactly this version, and only to families that can be told to take it. A family
   that takes nothing else is offered nothing else. Where the device is the only one who says what its vendor offers, and
   no feed has it, its own word is the offer (``Capabilities.offers_itself``).
+- **Supplied by the hub**: a device that looks at a compiled address (``Capabilities.looks_up``) takes a published
+  release if it is known to look at the hub's, or as long as no other address offers it anything.
 - **Feed**: where a signed feed knows the model, weaker feeds are not asked. Two feeds of one level that put different
   bytes under one version are ambiguous, and so are two versions that cannot be compared.
 
@@ -43,7 +45,6 @@ from .model import (
     Manifest,
     Match,
     Offer,
-    OfferedNotes,
     Release,
     Trust,
     VersionScheme,
@@ -173,17 +174,17 @@ class Catalogue:
         if family is None:
             return True
         if entry.manifest.trust is Trust.VENDOR:
-            return family.vendor_chooses and entry.release.version == key.offered
-        return family.chooses_artifact
+            return family.vendor_chooses and entry.release.version == key.offered and not key.supplied
+        return family.chooses_artifact or (family.looks_up and (key.supplied or not key.offered))
 
     def _own_word(self, key: FitKey) -> list[_Entry]:
         """Return what the device itself says that its vendor offers it, where its family makes that an offer."""
         family = self._families.get(key.dialect)
-        if family is None or not (family.offers_itself and key.offered):
+        if family is None or key.supplied or not (family.offers_itself and key.offered):
             return []
         match = Match(key.manufacturer, (key.model,), (key.hardware,) if key.hardware else (), key.variant)
         image = Artifact(ArtifactRole.MAIN, "", "", 0, "")
-        _, url, summary = OfferedNotes.of(key.notes, key.offered)
+        _, url, summary = key.notes or ("", "", "")
         scheme = scheme_of(key.offered)
         release = Release(match, key.offered, (image,), scheme, summary=summary, notes_url=url)
         return [_Entry(release, Manifest(DEVICE_ITSELF, key.manufacturer, Trust.VENDOR, "", (release,)))]

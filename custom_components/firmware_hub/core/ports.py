@@ -63,6 +63,8 @@ class Capabilities:
         answer_time: how long an answer may take; ``None``: as long as any device's.
         asks_apart: unasked questions to devices of one network are at least so far apart.
         offers_itself: what the device says that its vendor offers it is an offer, without any feed.
+        looks_up: it takes what is named at an address that is compiled into it, which may be one of the hub's; when it
+            looks there nobody can tell it.
         answers: it can be asked; a family that cannot is taken at its last word, which stands until it says another.
     """
 
@@ -86,3 +88,4 @@ class Capabilities:
     asks_apart: timedelta = timedelta()
     offers_itself: bool = False
     answers: bool = True
+    looks_up: bool = False

@@ -27,7 +27,7 @@ from .inputs import (
     Stage,
     StrangerSeen,
 )
-from .install import Booted, Health, Linked, Staged
+from .install import Booted, Freed, Health, Linked, Staged
 from .installer import Installer
 from .model import OFFERED, Device, DeviceFacts, DeviceId, Install, InstallState
 from .ports import Capabilities
@@ -107,8 +107,12 @@ class Reports:
         """Take in that a device itself named settings of its own."""
         self._installer.lending.seen(device_id, turn)
         current = self._installer.current.get(device_id)
-        if OFFERED in settings and current is not None and current.state is InstallState.DOWNLOADED:
+        if OFFERED not in settings or current is None:
+            return
+        if current.state is InstallState.DOWNLOADED:
             self._installer.try_command(current, turn)
+        elif current.reason is Reason.WAITS_FOR_LOOK and settings[OFFERED] == current.offer.version:
+            self._installer.happen(current, Freed(), turn, save=False)
 
     def _is_believed(self, item: DeviceReported, turn: Turn) -> bool:
         """Whether the device itself said this, and not somebody in its name."""

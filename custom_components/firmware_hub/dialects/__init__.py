@@ -7,7 +7,7 @@ empty tuple.
 
 from __future__ import annotations
 
-from .base import Dialect, Prober
+from .base import Announcer, Dialect, Prober
 from .esphome import EsphomeDialect
 from .ha_update import HaUpdateDialect
 from .open import OpenDialect
@@ -33,5 +33,8 @@ DIALECTS: tuple[Dialect, ...] = (
 
 PROBERS = {dialect.name: dialect for dialect in DIALECTS if isinstance(dialect, Prober)}
 """Those whose strangers have to be asked who they are."""
+
+ANNOUNCERS = {dialect.name: dialect for dialect in DIALECTS if isinstance(dialect, Announcer)}
+"""Those whose devices look up what to install at an address of the hub."""
 
 BY_NAME = {dialect.name: dialect for dialect in DIALECTS}

@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 
 from ..core import limits
 from ..core.inputs import DeviceInput, LastingOrderSeen
-from ..core.model import OFFERED, OFFERED_NOTES, Artifact, Device, OfferedNotes, Release
+from ..core.model import OFFERED, Artifact, Device, OfferedNotes, Release
 from ..core.ports import AddressBook, Capabilities
 from ..core.untrusted import Object, is_web_address
 
@@ -66,6 +66,19 @@ class Prober(Protocol):
 
     def probe(self, address: str) -> tuple[Outgoing, ...]:
         """Ask a stranger who it is. Changes nothing on it, whatever it is. Never raises."""
+        ...
+
+
+@runtime_checkable
+class Announcer(Protocol):
+    """What a dialect is besides, if its devices look at an address that is compiled into them for what to install."""
+
+    def announcement(self, device: Device, release: Release, url: str, md5: str) -> str:
+        """Write what such a device reads there: this release, whose image has this address and MD5.
+
+        Raises:
+            Refused: it is not known how to tell this device.
+        """
         ...
 
 
@@ -158,6 +171,6 @@ def offered(version: str, said: Object) -> dict[str, str]:
         BadInput: a note that is no text.
     """
     url, summary = said.label("release_url", max_chars=limits.MAX_URL), said.label("release_summary")
-    notes = OfferedNotes(version, url if is_web_address(url) else "", summary)
+    notes = OfferedNotes(version, url if is_web_address(url) and len(url) <= limits.MAX_TEXT else "", summary)
     has_notes = version and (notes.url or notes.summary)
-    return {OFFERED: version, OFFERED_NOTES: notes.to_text()} if has_notes else {OFFERED: version}
+    return {OFFERED: version, **(notes.to_settings() if has_notes else {})}

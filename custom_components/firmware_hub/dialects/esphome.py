@@ -2,8 +2,9 @@
 
 What makes this family different from the others:
 
-- A node is compiled with the address of its manifest, and takes nothing else. So every install is of trust level
-  ``vendor``; what the node itself found there is the offer, whether or not the hub reads the same manifest.
+- A node is compiled with the address of its manifest, and takes nothing else. Where that is its maker's, every install
+  is of trust level ``vendor``; what the node itself found there is the offer, whether or not the hub reads the same
+  manifest. Where it is the hub's, the node finds there what was approved, and nothing else.
 - Nothing is said about an update, neither that it runs nor that it failed. It has worked when the node says so.
 - The update belongs to an entity whose name its author chose: its state, or what Home Assistant is told, says it.
 - Versions are whatever the author writes; only those that can be compared are offered.
@@ -11,6 +12,7 @@ What makes this family different from the others:
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from datetime import timedelta
@@ -33,6 +35,14 @@ _STATUS = re.compile(r"(?P<prefix>[^+#\x00]{1,128}/)status")
 _STATE = re.compile(r"(?P<prefix>[^+#\x00]{1,128}/)update/(?P<entity>[A-Za-z0-9_-]{1,64})/state")
 _COMMAND = re.compile(r"(?P<prefix>[A-Za-z0-9_][A-Za-z0-9_./ -]{0,127}/)update/[A-Za-z0-9_-]{1,64}/command", re.ASCII)
 _CONFIG = re.compile(r"homeassistant/update/(?P<node>[A-Za-z0-9_-]{1,64})/[A-Za-z0-9_-]{1,64}/config")
+# What a node may compare itself with, by the platform that it names.
+_CHIPS: Mapping[str, tuple[str, ...]] = {
+    "ESP8266": ("ESP8266",),
+    "ESP32": (
+        *("ESP32", "ESP32-C2", "ESP32-C3", "ESP32-C5", "ESP32-C6", "ESP32-C61"),
+        *("ESP32-H2", "ESP32-P4", "ESP32-S2", "ESP32-S3"),
+    ),
+}
 # Where other families speak, and the broker itself.
 _NOT_THEIRS = ("fwhub/", "homeassistant/", "shellies/", "tasmota/", "zigbee2mqtt/")
 
@@ -58,6 +68,7 @@ class EsphomeDialect:
         announces_boot=False,
         default_minutes=3,
         max_deadline=timedelta(minutes=15),
+        looks_up=True,
     )
     filters: tuple[str, ...] = (f"{_DISCOVER}+", "homeassistant/update/+/+/config")
 
@@ -110,15 +121,34 @@ class EsphomeDialect:
         """Write the one install command.
 
         Raises:
-            Refused: ``MANUAL_ONLY`` for anything but the vendor's choice; ``DEVICE_SILENT`` while it is not known what
-                its update entity is called.
+            Refused: ``DEVICE_SILENT`` while it is not known what its update entity is called; ``ADDRESS_UNREACHABLE``
+                for an image of the hub's that is not served.
         """
-        if not order.vendor_chooses:
-            raise Refused(Reason.MANUAL_ONLY, "it takes nothing but what its own manifest names")
+        if not order.vendor_chooses and not order.url:
+            raise Refused(Reason.ADDRESS_UNREACHABLE, "its image lies nowhere")
         topic = order.device.channel.get("command")
         if not topic:
             raise Refused(Reason.DEVICE_SILENT, "the node has not shown an update entity")
         return (Outgoing(topic, _INSTALL),)
+
+    def announcement(self, device: Device, release: Release, url: str, md5: str) -> str:
+        """Write the manifest that a node reads at its compiled address (dialects.md 8.3).
+
+        A node says its platform and not which chip of that it is: all of them are named, with the one image there is.
+        For which project that is, the release says; the loader of the chip refuses an image for another one.
+
+        Raises:
+            Refused: ``MANUAL_ONLY`` for a platform whose chips are not known.
+        """
+        if (chips := _CHIPS.get(device.hardware)) is None:
+            raise Refused(Reason.MANUAL_ONLY, f"{device.hardware} takes no manifest of ours")
+        image: dict[str, str] = {"path": url, "md5": md5}
+        if release.summary:
+            image["summary"] = release.summary
+        if release.notes_url:
+            image["release_url"] = release.notes_url
+        builds = [{"chipFamily": chip, "ota": image} for chip in chips]
+        return json.dumps({"name": device.name, "version": release.version, "builds": builds})
 
     def borrows(self, device: Device) -> Mapping[str, str]:  # noqa: ARG002 - the Protocol's
         """Return nothing: an install changes no setting. Never raises."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from .devices import (
     OFFERED,
-    OFFERED_NOTES,
+    SUPPLIED,
     Device,
     DeviceFacts,
     DeviceId,
@@ -40,7 +40,7 @@ from .publications import (
 __all__ = [
     "DEVICE_ITSELF",
     "OFFERED",
-    "OFFERED_NOTES",
+    "SUPPLIED",
     "VERDICTS",
     "Approval",
     "Artifact",

@@ -14,27 +14,28 @@ DeviceId = str
 OFFERED = "offered"
 """In a device's settings: the version that its vendor offers this very device; empty: none. Rollouts differ."""
 
-OFFERED_NOTES = "offered_notes"
-"""In a device's settings: what it says of that offer, as ``OfferedNotes`` writes it. Foreign text."""
+SUPPLIED = "supplied"
+"""In a device's settings: the last install whose particulars it fetched at the address that is compiled into it."""
+
+_NOTES = ("offered_noted", "offered_url", "offered_summary")
 
 
 class OfferedNotes(NamedTuple):
-    """What a device says of the version that its vendor offers it: one line for people, and an address."""
+    """What a device says of the version that its vendor offers it: an address, and one line. Foreign text."""
 
     version: str
     url: str
     summary: str
 
-    def to_text(self) -> str:
-        """Write it down; no part has more than one line. Never raises."""
-        return "\n".join(self)
+    def to_settings(self) -> dict[str, str]:
+        """Return them as settings of the device. Never raises."""
+        return dict(zip(_NOTES, self, strict=True))
 
     @classmethod
-    def of(cls, text: str, version: str) -> OfferedNotes:
-        """Read what was written down about this version; of another one nothing is said. Never raises."""
-        said, _, rest = text.partition("\n")
-        url, _, summary = rest.partition("\n")
-        return cls(version, url, summary) if said == version else cls(version, "", "")
+    def of(cls, settings: Mapping[str, str]) -> OfferedNotes | None:
+        """Return what was said of the version that is offered now; ``None``: nothing. Never raises."""
+        notes = cls(*(settings.get(name, "") for name in _NOTES))
+        return notes if notes.version and notes.version == settings.get(OFFERED) else None
 
 
 class FitKey(NamedTuple):
@@ -49,7 +50,8 @@ class FitKey(NamedTuple):
     counter: int | None
     image: str = ""
     offered: str | None = None
-    notes: str = ""
+    notes: OfferedNotes | None = None
+    supplied: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +147,8 @@ class Device:
             self.counter,
             self.image,
             self.settings.get(OFFERED),
-            self.settings.get(OFFERED_NOTES, ""),
+            OfferedNotes.of(self.settings),
+            bool(self.settings.get(SUPPLIED)),
         )
 
 
