@@ -5,6 +5,8 @@ import os
 import subprocess
 import sys
 import threading
+import urllib.request
+from functools import partial
 from pathlib import Path
 from typing import override
 
@@ -12,6 +14,7 @@ import pytest
 
 from firmware_hub_tool.faults import Fault
 from firmware_hub_tool.files import alone, read_file, read_place, replace, write_new
+from simulator.certificates import Authority
 from tests.tool import wheelhouse
 from tests.tool.conftest import Serve, Tool
 
@@ -89,6 +92,32 @@ def test_a_page_that_never_ends_is_cut_off(tmp_path: Path) -> None:
         try:
             with pytest.raises(Fault, match="too_large"):
                 read_place(f"http://127.0.0.1:{server.server_port}/", 1_000_000)
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_a_server_of_ones_own_authority_is_read_when_that_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    own = Authority()
+    monkeypatch.setattr(urllib.request, "_opener", None)
+    (tmp_path / "ca.pem").write_text(own.pem)
+    (tmp_path / "manifest.jws").write_bytes(b"signed")
+    handler = partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path)
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        context = own.for_server("127.0.0.1").server_context()
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            place = f"https://127.0.0.1:{server.server_port}/manifest.jws"
+            with pytest.raises(Fault, match=r"fetch_failed.*CERTIFICATE_VERIFY_FAILED"):
+                read_place(place, 1000)
+            monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "ca.pem"))
+            # As in a run of its own: the library has read the environment once.
+            monkeypatch.setattr(urllib.request, "_opener", None)
+            assert read_place(place, 1000) == b"signed"
         finally:
             server.shutdown()
             thread.join()
