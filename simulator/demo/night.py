@@ -91,8 +91,10 @@ async def approve_everything(stage: Stage, say: Say) -> None:
     await stage.home_assistant.api.call("update", "install", entity_id=offered)
 
 
-async def wake_the_sleepers(stage: Stage, say: Say, *, within: float = WAKES_WITHIN) -> None:
+async def wake_the_sleepers(stage: Stage, say: Say, *, within: float | None = None) -> None:
     """Wake who sleeps, after Home Assistant has shown that its install waits, and that the others went on."""
+    if within is None:
+        within = WAKES_WITHIN + MORE_EACH * more_than_the_cast(stage.cast)
     for part in stage.cast:
         if isinstance(part.device, OpenDevice) and part.device.state is DeviceState.ASLEEP:
             await stage.shown.wait_for(partial(_waits, device_id=part.device_id), within)
