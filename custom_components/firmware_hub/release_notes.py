@@ -6,7 +6,9 @@ from homeassistant.core import HomeAssistant
 from homeassistant.util import dt as dt_util
 
 from .core.model import Device, Install, Offer, Release, Trust
+from .core.ports import Capabilities
 from .core.view import DeviceView
+from .dialects import BY_NAME
 from .markdown import grouped, https_address, plain, quoted
 from .words import device_name, outcome, text
 
@@ -29,6 +31,7 @@ def release_notes(hass: HomeAssistant, view: DeviceView) -> str | None:
         _section(hass, "notes_proof", _proof(hass, offer)),
         _section(hass, "notes_risk", _risk(hass, view.device, offer.release)),
         _section(hass, "notes_cost", _cost(hass, offer.release)),
+        _section(hass, "notes_family", _family(hass, BY_NAME[view.device.dialect].capabilities, offer)),
     )
     return "\n\n".join(section for section in sections if section)
 
@@ -105,3 +108,13 @@ def _cost(hass: HomeAssistant, release: Release) -> Iterator[str]:
     else:
         yield text(hass, "cost_unknown")
     yield text(hass, "cost_first_alone")
+
+
+def _family(hass: HomeAssistant, family: Capabilities, offer: Offer) -> Iterator[str]:
+    """Yield what this kind of device can do, and what it cannot."""
+    yield text(hass, "family_progress" if family.reports_progress else "family_no_progress")
+    yield text(hass, "family_reasons" if family.reports_failure else "family_no_reasons")
+    if family.needs_plain_http and not offer.vendor_chooses:
+        yield text(hass, "family_plain_http")
+    if family.looks_up and not offer.vendor_chooses:
+        yield text(hass, "family_looks_up")

@@ -287,6 +287,24 @@ def test_the_risk_and_the_cost(
     assert said in notes(hass, offer, **device)
 
 
+@pytest.mark.parametrize(
+    ("dialect", "said"),
+    [
+        ("zigbee2mqtt", ["Shows how far it is while it installs.", "Says why if it fails."]),
+        ("tasmota", ["Says nothing while it installs", "Loads its file from the hub without encryption"]),
+        ("esphome", ["Does not say why if it fails.", "Looks up by itself what to install"]),
+    ],
+)
+def test_what_this_kind_of_device_can_do(hass: HomeAssistant, dialect: str, said: list[str]) -> None:
+    shown = notes(hass, OFFER, dialect=dialect)
+    assert all(line in shown for line in said)
+
+
+def test_of_what_a_vendor_serves_nothing_is_said_that_only_the_hub_does(hass: HomeAssistant) -> None:
+    shown = notes(hass, replace(OFFER, trust=Trust.VENDOR), dialect="esphome")
+    assert "Looks up by itself" not in shown
+
+
 def test_very_long_notes_leave_room_for_the_proof(hass: HomeAssistant) -> None:
     many = tuple((f"1.0.{number}", "word " * 2000) for number in range(9, 0, -1))
     shown = notes(hass, replace(OFFER, notes=many))
