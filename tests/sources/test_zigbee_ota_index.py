@@ -217,7 +217,7 @@ def known(*entries: dict[str, Any], feed: Feed = ZIGBEE_OTA_FEED) -> Catalogue:
 
 
 def device(version: str = "1", *, image: str = ENTRY["url"], **changes: str) -> FitKey:
-    values = {"manufacturer": "Acme", "model": "PLUG-S1", "hardware": ""} | changes
+    values: dict[str, Any] = {"manufacturer": "Acme", "model": "PLUG-S1", "hardware": ""} | changes
     return FitKey("zigbee2mqtt", variant="", version=version, counter=None, image=image, **values)
 
 
