@@ -5,6 +5,7 @@ a backslash or an entity it does so inside of code as well.
 """
 
 import re
+from functools import lru_cache
 from typing import Any, Final
 
 _BREAK: Final = "\u200b"
@@ -19,6 +20,7 @@ _MAIL = re.compile(r"(?<=\S)@(?=\S)")
 _ADDRESS = re.compile(r"https://[^\s()<>\[\]\"'`{}|\\^]{1,2040}")
 
 
+@lru_cache(maxsize=256)  # a model's name and a release's summary are asked for with each change of each device
 def plain(text: str, limit: int = 120) -> str:
     """Return one line of foreign text without anything that markdown or HTML would act on."""
     line = " ".join(_CONTROL.sub("", text.replace("\n", " ")).split()).replace("`", "'")

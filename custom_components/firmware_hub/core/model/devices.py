@@ -147,7 +147,7 @@ class Device:
             self.counter,
             self.image,
             self.settings.get(OFFERED),
-            OfferedNotes.of(self.settings),
+            OfferedNotes.of(self.settings) if self.settings else None,
             bool(self.settings.get(SUPPLIED)),
         )
 
