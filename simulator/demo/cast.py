@@ -159,9 +159,17 @@ ASLEEP = Script("sleeps, and is installed when it wakes")
 FORGED = Script("its vendor's manifest is forged", "", commands=0, moves_on=False, repairs=("manifest_refused",))
 
 
+SHOWN_BY_MQTT = frozenset({"zigbee2mqtt", "esphome", "openmqttgateway", "ha_update"})
+"""Families whose updates Home Assistant's own MQTT integration shows as well."""
+
+
 def repairs_of(cast: Iterable[Part]) -> Counter[str]:
-    """Return how many repairs of each kind the scripts leave open."""
-    return Counter(chain.from_iterable(part.script.repairs for part in cast))
+    """Return how many repairs of each kind the scripts leave open, and one that asks about a second update entity."""
+    parts = tuple(cast)
+    repairs = Counter(chain.from_iterable(part.script.repairs for part in parts))
+    if any(part.device.dialect in SHOWN_BY_MQTT for part in parts):
+        repairs["other_updater"] = 1
+    return repairs
 
 
 def make_cast(broker: Broker) -> tuple[Part, ...]:

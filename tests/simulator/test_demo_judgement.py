@@ -8,6 +8,7 @@ import pytest
 from simulator.demo.cast import Part, Script
 from simulator.demo.night import Ending, Result
 from simulator.demo.shown import ShownDevice
+from simulator.devices.ha_update import HaUpdateDevice
 from simulator.devices.open import OpenDevice
 from simulator.images import Image
 from simulator.link import OwnLink
@@ -68,3 +69,12 @@ def test_one_bad_ending_spoils_the_night(good: Ending) -> None:
     summary = SUMMARY | {"devices": 2, "repairs": ["install_failed"] * 2}
     assert Result(summary, (good, good), lasting_commands=0).as_scripted
     assert not Result(summary, (good, bad), lasting_commands=0).as_scripted
+
+
+def test_whoever_home_assistant_shows_as_well_is_asked_about(good: Ending) -> None:
+    image = Image("Maker", "GATE-1", "1.0.0")
+    device = HaUpdateDevice(name="gate", mac="02:00:00:00:00:01", image=image, link=OwnLink("127.0.0.1", 1))
+    beside = replace(good, part=replace(good.part, device=device))
+    wanted = ["install_failed", "other_updater"]
+    assert Result(SUMMARY | {"repairs": wanted}, (beside,), lasting_commands=0).as_scripted
+    assert not Result(SUMMARY, (beside,), lasting_commands=0).as_scripted
