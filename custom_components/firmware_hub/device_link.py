@@ -1,5 +1,6 @@
 """Which device of Home Assistant an entity of ours sits on: the one that another integration made, or one of ours."""
 
+import re
 from collections.abc import Iterable
 from typing import Final, TypedDict
 
@@ -15,6 +16,7 @@ type DeviceKey = tuple[str, str]
 # Integrations that make a device for the very thing that the hub updates. A router that knows the same MAC is none.
 _OWNERS: Final = ("tasmota", "shelly", "esphome", "openbeken", "mqtt")
 _MAC_LENGTH: Final = 12
+_MAC: Final = re.compile(r"[0-9a-f]{12}", re.ASCII)
 
 
 class _OwnFields(TypedDict):
@@ -58,9 +60,21 @@ def link_keys(device: Device) -> frozenset[DeviceKey]:
     return frozenset(keys)
 
 
+def index_keys(device: Device) -> frozenset[DeviceKey]:
+    """Return the few keys under which this device is found again by what `registry_keys` says of others' devices."""
+    return frozenset(map(_index_key, link_keys(device)))
+
+
 def registry_keys(connections: Iterable[DeviceKey], identifiers: Iterable[DeviceKey]) -> frozenset[DeviceKey]:
-    """Return the connections and identifiers of a registered device, in the form in which `link_keys` has them."""
-    return frozenset((str(key[0]), str(key[1])) for key in (*connections, *identifiers))
+    """Return the connections and identifiers of a registered device, in the form in which `index_keys` has them."""
+    return frozenset(_index_key((str(key[0]), str(key[1]))) for key in (*connections, *identifiers))
+
+
+def _index_key(key: DeviceKey) -> DeviceKey:
+    """Write a MAC address in one way, whatever it stands in: ten thousand devices are kept in mind by these keys."""
+    bare = key[1].replace(":", "").lower()
+    is_mac = key[0] in (dr.CONNECTION_NETWORK_MAC, "mqtt") and _MAC.fullmatch(bare)
+    return (dr.CONNECTION_NETWORK_MAC, bare) if is_mac else key
 
 
 def owner_rank(hass: HomeAssistant, entry: dr.DeviceEntry, dialect: str) -> int | None:

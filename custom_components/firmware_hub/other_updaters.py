@@ -13,7 +13,7 @@ from .const import DOMAIN
 from .coordinator import FirmwareHubConfigEntry
 from .core.effects import ClearIssue, IssueKind, RaiseIssue
 from .core.model import DeviceId
-from .device_link import DeviceKey, link_keys, registry_keys
+from .device_link import DeviceKey, index_keys, registry_keys
 from .paced import Paced
 
 _PAUSE: Final = 5.0  # seconds; each look goes through all update entities that are not ours
@@ -91,7 +91,7 @@ def disable_others(hass: HomeAssistant, entry: FirmwareHubConfigEntry, integrati
 
 def _keys_of(entry: FirmwareHubConfigEntry, device_ids: Iterable[DeviceId]) -> dict[DeviceKey, DeviceId]:
     devices = [entry.runtime_data.hub.get(device_id) for device_id in device_ids]
-    return {key: device.id for device in devices if device is not None for key in link_keys(device)}
+    return {key: device.id for device in devices if device is not None for key in index_keys(device)}
 
 
 def _beside(hass: HomeAssistant, ours: Mapping[DeviceKey, DeviceId]) -> dict[str, list[str]]:

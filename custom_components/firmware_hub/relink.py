@@ -12,7 +12,7 @@ from homeassistant.helpers import device_registry as dr, entity_registry as er
 from .const import DOMAIN
 from .coordinator import FirmwareHubConfigEntry
 from .core.model import DeviceId
-from .device_link import DeviceKey, foreign_device, link_keys, own_device, owner_rank, registry_keys
+from .device_link import DeviceKey, foreign_device, index_keys, own_device, owner_rank, registry_keys
 from .entity import DEVICE_ENTITIES, device_id_of, unique_id
 
 
@@ -50,7 +50,7 @@ class Relinker:
         for device_id in device_ids:
             if (view := self._coordinator.device_view(device_id)) is None:
                 continue
-            self._ours_by_key.update(dict.fromkeys(link_keys(view.device), device_id))
+            self._ours_by_key.update(dict.fromkeys(index_keys(view.device), device_id))
             if (host := foreign_device(self._hass, view.device)) is not None:
                 self._moved_in(device_id, host.id)
 

@@ -10,7 +10,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
@@ -61,7 +61,7 @@ class Fleet:
         self.presence: dict[DeviceId, Presence] = {}
         self.by_fit: dict[FitKey, set[DeviceId]] = {}
         self.by_dialect: Counter[str] = Counter()
-        self._models: dict[str, Counter[str]] = {}
+        self._models: defaultdict[str, Counter[str]] = defaultdict(Counter)
         self._claims: dict[tuple[str, str], set[DeviceId]] = {}
         self.contested: dict[DeviceId, tuple[DeviceReported, datetime]] = {}
         """Of whom somebody spoke elsewhere while they were there: the last such word, and when; see ``rivals``."""
@@ -124,8 +124,10 @@ class Fleet:
         fit_changed = before is None or before.fit_key != device.fit_key
         if fit_changed:
             self._index(before, device)
-            # What another image found out about itself says nothing about this one.
-            self.presence[device.id] = replace(self.presence[device.id], self_test=None)
+            presence = self.presence[device.id]
+            if presence.self_test is not None:
+                # What another image found out about itself says nothing about this one.
+                self.presence[device.id] = replace(presence, self_test=None)
         return Merge(before, device, True, fit_changed, moved, conflicts, resolved)
 
     def saw(self, device_id: DeviceId, now: datetime) -> None:
@@ -282,7 +284,7 @@ class Fleet:
             self.by_fit.setdefault(device.fit_key, set()).add(device.id)
 
     def _count_model(self, device: Device, by: int) -> None:
-        models = self._models.setdefault(device.dialect, Counter())
+        models = self._models[device.dialect]
         models[device.model] += by
         if not models[device.model]:
             del models[device.model]
