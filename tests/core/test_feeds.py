@@ -17,6 +17,7 @@ from custom_components.firmware_hub.core.effects import (
     LedgerRow,
     RaiseIssue,
     RefreshDevices,
+    Save,
     SendInstall,
 )
 from custom_components.firmware_hub.core.errors import Reason
@@ -108,6 +109,15 @@ class TestFetching:
     def test_a_mirror_cannot_roll_a_feed_back(self, home: Home) -> None:
         home.tell(FeedsChanged((feed(url="https://mirror.example/m"),)))
         assert raised(home.publish(sequence=41)) == [IssueKind.MANIFEST_REFUSED]
+
+    @pytest.mark.parametrize("change", [{"url": "https://mirror.example/m"}, {"authority": "PEM"}], ids=str)
+    def test_what_another_address_or_server_said_does_not_come_back(self, home: Home, change: dict[str, str]) -> None:
+        effects = home.tell(FeedsChanged((feed(**change),)))
+        assert saved(effects).feeds == (FeedRow("acme", b""),)
+
+    def test_another_title_forgets_nothing(self, home: Home) -> None:
+        effects = home.tell(FeedsChanged((feed(title="Acme Ltd"),)))
+        assert [row for save in of_kind(effects, Save) for row in save.feeds] == []
 
     def test_a_feed_that_is_switched_off_is_gone(self, home: Home) -> None:
         effects = home.tell(FeedsChanged((feed(enabled=False),)))

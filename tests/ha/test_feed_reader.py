@@ -4,8 +4,9 @@ import sqlite3
 from contextlib import closing
 
 from custom_components.firmware_hub.const import DOMAIN
+from custom_components.firmware_hub.core.errors import Reason
 from simulator.vendor import MANIFEST_PATH, Asked
-from tests.ha.home import Home, until
+from tests.ha.home import NOWHERE, Home, until
 
 
 async def asked(home: Home, times: int) -> Asked:
@@ -29,6 +30,16 @@ async def test_what_was_kept_over_a_restart_is_not_sent_again(home: Home) -> Non
     await home.hass.config_entries.async_reload(home.entry.entry_id)
     again = await asked(home, 2)
     assert (again.status, "If-None-Match" in again.headers) == (304, True)
+
+
+async def test_what_another_address_said_does_not_come_back_with_a_restart(home: Home) -> None:
+    await asked(home, 1)
+    subentry = home.entry.subentries["feed1"]
+    home.hass.config_entries.async_update_subentry(home.entry, subentry, data={**subentry.data, "url": NOWHERE})
+    await until(lambda: home.hub.hub_view().feeds[-1].last_error is Reason.UNREACHABLE)
+    await home.hass.config_entries.async_reload(home.entry.entry_id)
+    await until(lambda: home.hub.hub_view().feeds[-1].last_error is Reason.UNREACHABLE)
+    assert home.feed_sequence("feed1") is None
 
 
 async def test_what_was_lost_is_asked_for_without_a_condition(home: Home) -> None:

@@ -42,7 +42,10 @@ class LedgerRow:
 
 @dataclass(frozen=True, slots=True)
 class FeedRow:
-    """The last good answer of a feed: raw bytes as fetched, to be verified and read again after a restart."""
+    """The last good answer of a feed: raw bytes as fetched, to be verified and read again after a restart.
+
+    No bytes: there is none since its owner changed it.
+    """
 
     feed_id: str
     raw: bytes

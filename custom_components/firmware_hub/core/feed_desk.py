@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from . import limits
 from .aftercare import Aftercare
 from .agenda import Agenda
-from .effects import ClearIssue, FetchManifest, IssueKind, LifecycleKind, RaiseIssue, Severity
+from .effects import ClearIssue, FeedRow, FetchManifest, IssueKind, LifecycleKind, RaiseIssue, Severity
 from .errors import Reason, Refused
 from .feeds import Feeds
 from .fleet import Fleet
@@ -53,8 +53,12 @@ class FeedDesk:
         for row in self._feeds.unpin(item.feeds):
             turn.save_ledger(row)
             turn.audit("sequence_forgotten", row.feed_id)
+        known = set(self._feeds.states)
         fresh, gone = self._feeds.set(item.feeds)
         self._gone(gone, turn)
+        for feed_id in known.intersection(fresh):
+            # What another address said, or another server vouched for, must not come back with a restart.
+            turn.save_feed(FeedRow(feed_id, b""))
         for install in list(self._installer.current.values()):
             if self._feeds.is_gone(install.offer.feed_id) and not install.state.is_commanded:
                 self._installer.cancel(install, InstallState.CANCELED, Reason.OFFER_WITHDRAWN, turn)
