@@ -17,7 +17,15 @@ from tests.dialects.talk import fixture, message
 
 from .builders import NIGHT
 
-SEEN_BY = {"tasmota": "sonoff_basic-14.5.0", "zigbee2mqtt": "ikea_led1545g12-2.14.1"}
+SEEN_BY = {
+    "esphome": "acme_garage-1.2.0",
+    "openbeken": "bk7231t-1.18.150",
+    "openmqttgateway": "esp32dev_ble-1.8.0",
+    "shelly": "plus_1-1.3.3",
+    "shelly_gen1": "shelly_1-1.11.8",
+    "tasmota": "sonoff_basic-14.5.0",
+    "zigbee2mqtt": "ikea_led1545g12-2.14.1",
+}
 
 
 def heard(*messages: Message) -> Hub:
@@ -57,7 +65,7 @@ def generically(device: Device) -> list[Message]:
     ]
 
 
-@pytest.mark.parametrize("family", ["tasmota", "zigbee2mqtt"])
+@pytest.mark.parametrize("family", SEEN_BY)
 @pytest.mark.parametrize("generic_first", [True, False])
 def test_its_own_family_has_it_whoever_speaks_first(family: str, generic_first: bool) -> None:
     announcement, device = natively(family)
