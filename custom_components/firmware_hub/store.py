@@ -18,7 +18,7 @@ from typing import Final
 from .core.effects import Save
 from .core.errors import BadInput, OutsideFailed, Reason
 from .core.records import Snapshot
-from .store_records import is_chained, read_head, read_history, read_snapshot, write_save
+from .store_records import is_chained, read_head, read_history, read_snapshot, write_saves
 from .store_schema import META_REPLACED, Unreadable, failure, hold_checkpoints, in_transaction, open_database, set_aside
 
 _SAVES_PER_COMMIT: Final = 256  # bounds how long one transaction keeps the others waiting
@@ -56,8 +56,7 @@ class _Worker:
 
         def work() -> None:
             nonlocal head
-            for save in saves:
-                head = write_save(self._connection, save, head)
+            head = write_saves(self._connection, saves, head)
 
         try:
             in_transaction(self._connection, work)

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from .core.effects import AuditRow, FeedRow, LedgerRow, Save
-from .core.model import Device, Install
+from .core.model import Device, DeviceId, Install
 from .core.records import Snapshot, from_json, to_json
 from .store_schema import GENESIS
 
@@ -51,12 +51,40 @@ def _texts(connection: sqlite3.Connection, query: str) -> Iterator[str]:
     return (row[0] for row in connection.execute(query))
 
 
-def write_save(connection: sqlite3.Connection, save: Save, head: str) -> str:
-    """Write one transaction of the hub, inside a transaction of the database; return the new head of the record."""
-    for statement, rows in _statements(save):
+def write_saves(connection: sqlite3.Connection, saves: Iterable[Save], head: str) -> str:
+    """Write transactions of the hub, inside a transaction of the database; return the new head of the record."""
+    joined = _joined(saves)
+    for statement, rows in _statements(joined):
         if rows:
             connection.executemany(statement, rows)
-    return _append(connection, save.audit, head)
+    return _append(connection, joined.audit, head)
+
+
+def _joined(saves: Iterable[Save]) -> Save:
+    """Return one transaction that leaves behind what these do one after the other: of each thing its last state."""
+    devices: dict[DeviceId, Device | None] = {}
+    installs: dict[str, Install] = {}
+    ledger: dict[str, LedgerRow] = {}
+    feeds: dict[str, FeedRow] = {}
+    meta: dict[str, str] = {}
+    audit: list[AuditRow] = []
+    for save in saves:
+        devices.update((device.id, device) for device in save.devices)
+        devices.update(dict.fromkeys(save.forget))
+        installs.update((install.id, install) for install in save.installs)
+        ledger.update((row.feed_id, row) for row in save.ledger)
+        feeds.update((row.feed_id, row) for row in save.feeds)
+        meta.update(save.meta)
+        audit += save.audit
+    return Save(
+        tuple(device for device in devices.values() if device is not None),
+        tuple(device_id for device_id, device in devices.items() if device is None),
+        tuple(installs.values()),
+        tuple(ledger.values()),
+        tuple(feeds.values()),
+        meta,
+        tuple(audit),
+    )
 
 
 def _statements(save: Save) -> Iterable[tuple[str, list[tuple[object, ...]]]]:
@@ -92,10 +120,13 @@ _META = "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE
 
 
 def _append(connection: sqlite3.Connection, rows: Iterable[AuditRow], head: str) -> str:
+    chained: list[tuple[str, str]] = []
     for row in rows:
         record = to_json(row)
         head = _chained(head, record)
-        connection.execute("INSERT INTO audit (record, hash) VALUES (?, ?)", (record, head))
+        chained.append((record, head))
+    if chained:
+        connection.executemany("INSERT INTO audit (record, hash) VALUES (?, ?)", chained)
     return head
 
 

@@ -47,7 +47,7 @@ async def write(run: Run) -> list[Figure]:
                 # What arrives while one commit is written goes into the next one together.
                 step = count if size > 1 else 1
                 for first in range(0, count, step):
-                    await asyncio.gather(*map(store.async_save, saves[first : first + step]))
+                    await asyncio.gather(*map(store.save, saves[first : first + step]))
                 ours.append((perf_counter() - began) / count)
                 await store.async_close()
                 theirs.append(await asyncio.to_thread(_bare, place / "bare.db", saves[:count], size))

@@ -1,6 +1,7 @@
 """What is saved is there again; what is not asked for is not read."""
 
 import asyncio
+import random
 import sqlite3
 import stat
 import threading
@@ -8,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from custom_components.firmware_hub.core.effects import LedgerRow, Save
+from custom_components.firmware_hub.core.effects import FeedRow, LedgerRow, Save
 from custom_components.firmware_hub.core.model import InstallState
 from custom_components.firmware_hub.core.records import Snapshot
 from custom_components.firmware_hub.store import Store
@@ -40,6 +41,37 @@ async def test_a_later_save_replaces_an_earlier_one(store: Store) -> None:
     assert found.devices == (device(version="1.1.0"),)
     assert found.ledger == (LedgerRow("acme", 43),)
     assert found.meta == {"last_seen": NOW.isoformat(), "a": "b"}
+
+
+@pytest.mark.parametrize("seed", range(5))
+async def test_what_is_written_together_leaves_what_it_leaves_one_by_one(tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+
+    def some() -> Save:
+        name, state = chance.choice("abc"), chance.choice(tuple(InstallState))
+        known = chance.random() < 0.7
+        return Save(
+            devices=(device(name, version=str(chance.random())),) if known else (),
+            forget=() if known else (f"open:{name}",),
+            installs=(install(chance.randrange(3), of=name, state=state),) if chance.random() < 0.5 else (),
+            ledger=(LedgerRow(name, chance.randrange(9)),) if chance.random() < 0.3 else (),
+            feeds=(FeedRow(name, chance.randbytes(2)),) if chance.random() < 0.3 else (),
+            meta={name: str(chance.random())} if chance.random() < 0.3 else {},
+            audit=(audit(subject=name, number=str(chance.random())),) if chance.random() < 0.5 else (),
+        )
+
+    saves = [some() for _ in range(60)]
+    one_by_one, together = [await Store.async_open(tmp_path / f"{name}.db") for name in ("one", "together")]
+    for save in saves:
+        await one_by_one.async_save(save)
+    await asyncio.gather(*map(together.save, saves))
+    assert await together.async_history(limit=100) == await one_by_one.async_history(limit=100)
+    found, expected = await together.async_load(), await one_by_one.async_load()
+    assert found.installs == expected.installs
+    assert found.meta == expected.meta
+    for kind in ("devices", "ledger", "feeds"):
+        assert sorted(getattr(found, kind), key=repr) == sorted(getattr(expected, kind), key=repr)
+    await asyncio.gather(one_by_one.async_close(), together.async_close())
 
 
 async def test_a_forgotten_device_is_gone_and_its_record_stays(store: Store) -> None:
