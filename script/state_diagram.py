@@ -61,6 +61,7 @@ LONG = timedelta(hours=1)
 BEFORE = (S.AWAITING_APPROVAL, S.APPROVED, S.DEFERRED, S.DOWNLOADING, S.DOWNLOADED)
 """The states in which no command was written down, unless by an earlier attempt."""
 COMMANDED = (S.INSTALLING, S.REBOOTING)
+HANDED_OVER = (S.SCHEDULED, S.UNSCHEDULING)
 TAKEN_BACK = ("it is not wanted any more", "its device is removed")
 TIME_OVER = "the time is over"
 
@@ -73,6 +74,7 @@ HAPPENINGS: tuple[tuple[str, Happening], ...] = (
     ("a file cannot be had", FetchFailed(Reason.UNREACHABLE)),
     ("a file is not what was signed", FetchFailed(Reason.DIGEST_MISMATCH, final=True)),
     ("the gate opens: **the command**", Command("a", NOW)),
+    ("the gate opens and the device sleeps: **the command** to its bridge", Command("a", NOW, when_awake=True)),
     ("the command was written down but not published", NotSent(Reason.BROKER_DISCONNECTED)),
     ("the command could not be written down", NotSent(Reason.DISK_FULL, written=False)),
     ("the device runs the old version", Sighted(Sighting.OLD)),
@@ -137,8 +139,24 @@ def circumstances(state: S, *, late: bool) -> Iterator[dict[str, Any]]:
             *({"failure": why} for why in failures),
         ]
         heard: list[dict[str, Any]] = [{}, {"old_seen": True}, {"helper_seen": True}]
-        rest = product(asked_last=(False, True), attempt=(1, limits.MAX_ATTEMPTS), healthy=(None, False))
+        rest = product(
+            asked_last=(False, True),
+            attempt=(1, limits.MAX_ATTEMPTS),
+            healthy=(None, False),
+            handed_over=(False, True),
+        )
         yield from (one | two | three for one, two, three in itertools.product(did, heard, rest))
+    elif state in HANDED_OVER:
+        yield from product(
+            handed_over=(True,),
+            hand_back_at=(NOW, NOW + LONG),
+            reacted=(False, True),
+            attempt=(1, limits.MAX_ATTEMPTS),
+            command_at=(None, NOW) if state is S.UNSCHEDULING else (None,),
+            command_deadline=(NOW, NOW + LONG),
+            failure=(None, Reason.NOT_BEGUN, Reason.DEVICE_REPORTED_FAILURE),
+            ends_as=(None, S.CANCELED) if state is S.UNSCHEDULING else (None,),
+        )
     elif state in {S.VERIFYING, S.ROLLING_BACK}:
         yield from product(
             returned_at=(None, NOW, NOW - LONG),
@@ -163,7 +181,7 @@ def an_install(state: S) -> Install:
     offer = Offer(Release(Match("Maker", ("M",)), "2", (artifact,)), "feed", Trust.SIGNED, "Maker")
     approval = Approval("owner", NOW, NOW + LONG)
     install = Install("i", "d", offer, approval, Identity("Maker", "M", "", ""), "1", state=state)
-    if state.is_active:
+    if state.is_active or state.is_handed_over:
         install = replace(install, deadline=NOW)
     if state.is_commanded or state.is_end:
         install = replace(install, attempt=1, attempt_id="a", command_at=NOW)
@@ -230,7 +248,8 @@ def deadlines(explored: Explored) -> Iterator[str]:
     for state, by in explored.ways.items():
         if TIME_OVER in by:
             given = ", ".join(in_words(time) for time in sorted(explored.times[state]))
-            yield f"| `{state}` | {given} | {names(by[TIME_OVER], state, 'the device is asked once more')} |"
+            again = "its bridge is told once more" if state is S.UNSCHEDULING else "the device is asked once more"
+            yield f"| `{state}` | {given} | {names(by[TIME_OVER], state, again)} |"
 
 
 def names(goes: Iterable[S], state: S, stays: str) -> str:
@@ -300,7 +319,9 @@ the table changes no state.
 ## How long a state may last
 
 The times are those of a family whose installs take five minutes: `installing` and `rebooting` are given twice the
-expected time, within bounds, and some time more for an answer, after a restart, or while the broker is away.
+expected time, within bounds, and some time more for an answer, after a restart, or while the broker is away; a device
+that woke by itself is given all that its family allows. `scheduled` lasts until the install could not end inside the
+window any more.
 
 {deadlines}
 

@@ -34,7 +34,14 @@ from .tuf_client import TufClient
 _LOGGER = logging.getLogger(__name__)
 _BATCHES_PER_TURN: Final = 50
 _GATHER: Final = 0.05  # seconds; each commit of its own is a write to the disk, and wears out flash memory
-_SAID_TO_DEVICES: Final = (e.QueryDevice, e.SendInstall, e.SendCommit, e.SendRollback, e.RestoreSettings)
+_SAID_TO_DEVICES: Final = (
+    e.QueryDevice,
+    e.SendInstall,
+    e.TakeBack,
+    e.SendCommit,
+    e.SendRollback,
+    e.RestoreSettings,
+)
 
 
 @dataclass(slots=True)
@@ -111,6 +118,7 @@ class Executor:
             e.FetchManifest: self._async_start_manifest,
             e.FetchArtifacts: self._async_start_artifacts,
             e.SendInstall: orders.async_install,
+            e.TakeBack: orders.async_take_back,
             e.ServeAgain: self._async_start_serving,
             e.SendCommit: orders.async_judge,
             e.SendRollback: orders.async_judge,

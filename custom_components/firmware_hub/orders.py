@@ -16,6 +16,7 @@ from .core.model import SUPPLIED, Artifact, Device, DeviceFacts, Install, Trust
 from .delivery import ANNOUNCEMENT_NAME, MANIFEST_NAME, Delivery
 from .dialects import ANNOUNCERS, BY_NAME as DIALECTS, PROBERS
 from .dialects.base import InstallOrder, Outgoing
+from .dialects.scheduler import Scheduler
 from .transport.base import Transport
 
 _LOGGER = logging.getLogger(__name__)
@@ -111,8 +112,20 @@ class Orders:
             effect.not_after,
             vendor_chooses,
         )
-        (message,) = dialect.install(order)
+        if effect.when_awake and isinstance(dialect, Scheduler):
+            (message,) = dialect.schedule(order)
+        else:
+            (message,) = dialect.install(order)
         return message
+
+    async def async_take_back(self, effect: e.TakeBack) -> None:
+        """Tell a bridge not to wait for a device any more."""
+
+        def write(device: Device) -> Iterable[Outgoing]:
+            dialect = DIALECTS[device.dialect]
+            return dialect.unschedule(device, effect.attempt_id) if isinstance(dialect, Scheduler) else ()
+
+        await self._async_tell(effect.device_id, write)
 
     # --- files -------------------------------------------------------------------------------------------------------
 

@@ -63,6 +63,9 @@ FAMILIES: Mapping[str, Capabilities] = {
     "borrower": capabilities(borrows=("OtaUrl", "Option78")),
     "mesh": capabilities(parallel=1),
     "generic": capabilities(generic=True),
+    "sleepy": capabilities(
+        schedules=True, parallel=1, answer_time=75 * SECOND, max_deadline=8 * HOUR, default_minutes=30
+    ),
 }
 """One family for each way of behaving that makes a difference to an install."""
 
@@ -205,7 +208,8 @@ class Script:
     def _check_command(self, effect: SendInstall) -> None:
         """Hold a command against the promises, by what the disk says and not by what the hub remembers."""
         written = self.disk.install(effect.install_id)
-        assert written.state is InstallState.INSTALLING, "not written ahead"
+        ordered = InstallState.SCHEDULED if effect.when_awake else InstallState.INSTALLING
+        assert written.state is ordered, "not written ahead"
         assert written.attempt_id == effect.attempt_id, "written under another attempt"
         assert effect.attempt_id not in {sent.attempt_id for sent in self.commands}, "one attempt sent twice"
         window_free = written.approval.at_once or written.device_id in self.settings.any_time

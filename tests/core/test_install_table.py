@@ -54,6 +54,7 @@ HAPPENINGS: dict[str, Happening] = {
     "not fetched": FetchFailed(Reason.UNREACHABLE),
     "wrong bytes": FetchFailed(Reason.DIGEST_MISMATCH, final=True),
     "command": Command("a-2", NOW + MINUTE),
+    "command when awake": Command("a-2", NOW + MINUTE, when_awake=True),
     "not sent": NotSent(Reason.BROKER_DISCONNECTED),
     "not written": NotSent(Reason.DISK_FULL, written=False),
     "old": Sighted(Sighting.OLD),
@@ -85,6 +86,8 @@ def an_install(state: S) -> Install:
     if state in {S.DOWNLOADING, S.DOWNLOADED}:
         return install(state=state, started_at=NIGHT, deadline=NOW, fetched=state is S.DOWNLOADED)
     changes: dict[str, Any] = {}
+    if state.is_handed_over:
+        changes = {"handed_over": True, "hand_back_at": NOW + MINUTE, "command_at": None, "reacted": True}
     if state is S.VERIFYING:
         changes = {"returned_at": NOW - MINUTE, "verify_until": NOW + MINUTE, "reacted": True}
     if state in VERDICTS:
@@ -95,6 +98,7 @@ def an_install(state: S) -> Install:
 ASK = "QueryDevice"
 STOP = "StopServing"
 FETCH = "FetchArtifacts"
+BACK = "StopServing TakeBack"
 
 # What a waiting install does is the same for its two ways of waiting.
 WAITING = {
@@ -148,6 +152,39 @@ COMMANDED = {
     "says rejected": f". {ASK}",
     "says not_begun": f". {ASK}",
 }
+SCHEDULED = {
+    "not sent": f"unscheduling {BACK}",
+    "not written": "deferred",
+    "new": "verifying",
+    "other": f"unscheduling {BACK}",
+    "wrong identity": f"unscheduling {BACK}",
+    "hold": f"unscheduling {BACK}",
+    "connected": f"unscheduling {BACK}",
+    "restarted": f"unscheduling {BACK}",
+    "clock set": f"unscheduling {BACK}",
+    "deadline": f"unscheduling {BACK}",
+    "cancel": f"unscheduling {BACK}",
+    "remove": f"removed {BACK}",
+    "says downloading": "installing StopServing",
+    "says installing": "installing StopServing",
+    "says failed": f"unscheduling {BACK}",
+    "says rejected": f"unscheduling {BACK}",
+    "says not_begun": f"unscheduling {BACK}",
+}
+UNSCHEDULING = {
+    "new": "verifying",
+    "other": f". {BACK}",
+    "wrong identity": f". {BACK}",
+    "on line": ". TakeBack",
+    "connected": ". TakeBack",
+    "clock set": ".",
+    "deadline": ". TakeBack",
+    "cancel": ".",
+    "remove": f"removed {BACK}",
+    "says downloading": "installing StopServing",
+    "says installing": "installing StopServing",
+    "says taken_back": "deferred",
+}
 FAILED = {"new": "verifying"}
 
 GOES: dict[S, dict[str, str]] = {
@@ -164,10 +201,13 @@ GOES: dict[S, dict[str, str]] = {
     S.DOWNLOADED: FETCHING
     | {
         "command": "installing SendInstall",
+        "command when awake": "scheduled SendInstall",
         "hold": "deferred",
         "deadline": "deferred",
         "connected": f". {ASK}",
     },
+    S.SCHEDULED: SCHEDULED,
+    S.UNSCHEDULING: UNSCHEDULING,
     S.INSTALLING: COMMANDED,
     S.REBOOTING: COMMANDED,
     S.VERIFYING: {
@@ -251,7 +291,7 @@ def test_a_command_is_ordered_only_by_command_and_only_once_everything_is_fetche
     for name, item in HAPPENINGS.items():
         effects = step(an_install(state), item, context, NOW).effects
         ordered = [effect for effect in effects if isinstance(effect, SendInstall)]
-        assert bool(ordered) == (state is S.DOWNLOADED and name == "command"), name
+        assert bool(ordered) == (state is S.DOWNLOADED and name.startswith("command")), name
 
 
 @pytest.mark.parametrize("context", [PLAIN, TRIAL], ids=["plain", "trial"])
@@ -293,7 +333,7 @@ def test_an_install_listens_to_what_its_state_names() -> None:
             assert listens(an_install(state), item) == ((state, item) in TABLE)
 
 
-@pytest.mark.parametrize("state", S)
+@pytest.mark.parametrize("state", [state for state in S if state is not S.SCHEDULED])  # that is taken back instead
 def test_a_set_clock_moves_all_times_by_which_an_install_is_judged(state: S) -> None:
     before = an_install(state)
     after = step(before, HAPPENINGS["clock set"], PLAIN, NOW).install
@@ -343,6 +383,9 @@ def test_the_command_step_forgets_what_the_last_attempt_saw() -> None:
         returned_at=NOW,
         commits_sent=2,
         percent=50,
+        handed_over=True,
+        hand_back_at=NOW,
+        ends_as=S.CANCELED,
     )
     after, effects = step(dirty, Command("a-2", NOW + MINUTE), PLAIN, NOW)
     assert effects == (SendInstall(dirty.id, "a-2", PLUG, NOW + MINUTE),)

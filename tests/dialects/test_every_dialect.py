@@ -28,6 +28,7 @@ from custom_components.firmware_hub.core.inputs import (
 from custom_components.firmware_hub.core.model import ArtifactRole, Device
 from custom_components.firmware_hub.dialects import ANNOUNCERS, BY_NAME, DIALECTS
 from custom_components.firmware_hub.dialects.base import Dialect, InstallOrder, Message, Outgoing
+from custom_components.firmware_hub.dialects.scheduler import Scheduler
 
 from .talk import (
     FIXTURES,
@@ -126,6 +127,8 @@ def orders(dialect: Dialect, device: Device) -> list[Outgoing]:
     return [
         *dialect.query(device),
         *dialect.install(install_order(dialect, device)),
+        *(dialect.schedule(install_order(dialect, device)) if isinstance(dialect, Scheduler) else ()),
+        *(dialect.unschedule(device, "a-7") if isinstance(dialect, Scheduler) else ()),
         *dialect.restore(device, dialect.borrows(device)),
         *dialect.commit(device, "a-7"),
         *dialect.rollback(device, "a-7"),
@@ -145,6 +148,11 @@ def reads_or_refuses(dialect: Dialect, told: Message, fleet: Fleet) -> tuple[Dev
 
 
 # --- what a dialect is -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dialect", FAMILIES)
+def test_a_family_that_says_that_its_bridges_wait_can_tell_them(dialect: Dialect) -> None:
+    assert dialect.capabilities.schedules is isinstance(dialect, Scheduler)
 
 
 def test_names_are_unique() -> None:

@@ -292,6 +292,7 @@ def test_devices_share_their_filters(fleet: Fleet, bulb: Device) -> None:
         "zigbee2mqtt/bridge/response/device/ota_update/check",
         "zigbee2mqtt/bridge/response/device/ota_update/update",
         "zigbee2mqtt/bridge/response/device/ota_update/schedule",
+        "zigbee2mqtt/bridge/response/device/ota_update/unschedule",
     }
 
 
@@ -629,7 +630,7 @@ def test_a_check_by_a_bridge_that_would_install_what_it_likes_is_refused() -> No
 OTHERS: list[Any] = [None, "", "abc", 7, {}, f"a-7@{IEEE}/abort", f"@{IEEE}", "a-7@0x0000000000000009", f"a 7@{IEEE}"]
 
 
-@pytest.mark.parametrize("word", ["check", "update", "schedule"])
+@pytest.mark.parametrize("word", ["check", "update", "schedule", "unschedule"])
 @pytest.mark.parametrize("transaction", OTHERS, ids=str)
 def test_answers_to_others_are_passed_over(fleet: Fleet, word: str, transaction: Any) -> None:
     assert read(fleet, answer(word, transaction=transaction)) == ()

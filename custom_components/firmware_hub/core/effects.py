@@ -106,12 +106,25 @@ class FetchArtifacts:
 
 @dataclass(frozen=True, slots=True)
 class SendInstall:
-    """Serve the artifacts and publish the one install command of this attempt, if it is still before ``not_after``."""
+    """Serve the artifacts and publish the one install command of this attempt, if it is still before ``not_after``.
+
+    ``when_awake``: it is handed to the device's bridge, which begins when the device wakes.
+    """
 
     install_id: str
     attempt_id: str
     device_id: DeviceId
     not_after: datetime | None
+    when_awake: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TakeBack:
+    """Tell the bridge not to wait for a device any more; what has begun goes on."""
+
+    install_id: str
+    attempt_id: str
+    device_id: DeviceId
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +283,7 @@ Effect = (
     | FetchManifest
     | FetchArtifacts
     | SendInstall
+    | TakeBack
     | ServeAgain
     | SendCommit
     | SendRollback

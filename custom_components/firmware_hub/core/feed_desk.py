@@ -60,7 +60,7 @@ class FeedDesk:
             # What another address said, or another server vouched for, must not come back with a restart.
             turn.save_feed(FeedRow(feed_id, b""))
         for install in list(self._installer.current.values()):
-            if self._feeds.is_gone(install.offer.feed_id) and not install.state.is_commanded:
+            if self._feeds.is_gone(install.offer.feed_id) and not install.state.is_at_work:
                 self._installer.cancel(install, InstallState.CANCELED, Reason.OFFER_WITHDRAWN, turn)
         for feed_id in fresh:
             self._agenda.set("expires", feed_id, None)
@@ -231,7 +231,7 @@ class FeedDesk:
         Cost: the number of current installs, once per answer.
         """
         for install in [item for item in self._installer.current.values() if item.offer.feed_id == feed_id]:
-            if install.state.is_commanded:
+            if install.state.is_at_work:
                 continue
             device = self._fleet.devices[install.device_id]
             offer = still_published(install, device, self._feeds)

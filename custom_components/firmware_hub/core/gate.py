@@ -55,6 +55,7 @@ class Asked:
     Attributes:
         feed_fault: why its feed does not vouch for the release just now.
         lasting: a topic on which the broker keeps an order that the device obeys.
+        waited_for: it may sleep, because its bridge is there and can wait for it to wake.
     """
 
     install: Install
@@ -64,6 +65,7 @@ class Asked:
     conflict: bool
     feed_fault: Reason | None = None
     lasting: str = ""
+    waited_for: bool = False
 
 
 def hub_says(state: HubState) -> Reason | None:
@@ -104,7 +106,7 @@ def device_says(asked: Asked, now: datetime) -> No | None:
         return No(Reason.LASTING_COMMAND, {"detail": asked.lasting})
     if (answer := _approval_says(asked, now)) is not None:
         return answer
-    away = asked.presence.online is False
+    away = asked.presence.online is False and not asked.waited_for
     if away and (asked.install.fetched or not device.sleeps):
         return No(Reason.DEVICE_ASLEEP if device.sleeps else Reason.DEVICE_OFFLINE)
     if any(name not in device.settings for name in asked.capabilities.borrows):

@@ -53,6 +53,15 @@ class Gatekeeper:
             return gate.No(reason)
         return self.may_start(install, now) or gate.vendor_says(self._asked(install), now)
 
+    def may_stay(self, install: Install, now: datetime) -> gate.No | None:
+        """Say why a bridge may not wait for a device any longer; ``None`` if it may."""
+        return self.may_command(replace(install, command_deadline=None), now)
+
+    def can_wait_for(self, device: Device) -> bool:
+        """Whether the device sleeps and its bridge is there and can wait for it to wake."""
+        family = self._capabilities[device.dialect]
+        return device.sleeps and family.schedules and not self._fleet.is_cut_off(device)
+
     def not_after(self, install: Install, now: datetime) -> datetime | None:
         """Say until when the command may still be published; ``None``: no limit."""
         closes = self.window.closes(now)
@@ -131,6 +140,7 @@ class Gatekeeper:
             self._fleet.in_conflict(device),
             self._feed_fault(install, device),
             self.lasting.over(device),
+            self.can_wait_for(device),
         )
 
     def _feed_fault(self, install: Install, device: Device) -> Reason | None:

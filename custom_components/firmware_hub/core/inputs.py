@@ -29,6 +29,8 @@ class Stage(StrEnum):
     CLAIMS_DONE = "claims_done"
     ROLLED_BACK = "rolled_back"
     NOT_BEGUN = "not_begun"
+    SCHEDULED = "scheduled"
+    TAKEN_BACK = "taken_back"
     FAILED = "failed"
     REJECTED = "rejected"
 

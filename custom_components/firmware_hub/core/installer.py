@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from . import gate, limits, reminders
 from .agenda import Agenda
@@ -19,6 +19,7 @@ from .errors import Reason
 from .feeds import Feeds
 from .fleet import Fleet
 from .gatekeeper import Gatekeeper
+from .handover import Handover
 from .install import (
     Approve,
     Cancel,
@@ -32,6 +33,7 @@ from .install import (
     Sighting,
     Start,
     TimeJumped,
+    is_worth_saving,
     listens,
     step,
 )
@@ -69,6 +71,7 @@ class Installer:
         self.asking = Asking(fleet, agenda, capabilities)
         self.lending = Lending(fleet, agenda, self.is_commanded)
         self._doubts = Doubts(agenda)
+        self._handover = Handover(fleet, self.rollout, self.keeper, self.current, self.happen)
         self.plan_due = False
         self._verdicts = Verdicts(fleet, agenda, self.rollout, capabilities)
         self._by_id: dict[str, DeviceId] = {}
@@ -99,6 +102,7 @@ class Installer:
                 self._wait(install)
             else:
                 self.rollout.began(install, self._device(install).network)
+                self._handover.follow(install, install, turn)
                 self.happen(install, Resumed(restarted=True), turn)
 
     def resumed(self, turn: Turn) -> None:
@@ -163,7 +167,7 @@ class Installer:
                 self.happen(install, Freed(), turn, save=False)
             elif install.state.is_waiting:
                 self._wait(install)
-        self.plan_due = True
+        self._handover.look_due = self.plan_due = True
 
     def release(self, stops: Iterable[Stop], turn: Turn, **by: str) -> None:
         """Let stopped models go on."""
@@ -196,7 +200,7 @@ class Installer:
             if isinstance(effect, QueryDevice):
                 self._fleet.asked(effect.device_id, turn.now)
         if after is not install:
-            self._put(after, turn, save=save and _differs(install, after))
+            self._put(after, turn, save=save and is_worth_saving(install, after))
             self._follow(install, after, effects, turn)
         if after.state is InstallState.DOWNLOADED and self.try_command(after, turn):
             return  # it has just spoken: a question beside the command could be in the command's way
@@ -218,6 +222,8 @@ class Installer:
             if before.state.is_end:
                 del self.last[after.device_id]
             self.rollout.began(after, self._device(after).network)
+        if self._handover.follow(before, after, turn):
+            self.plan_due = True
         if any(isinstance(effect, SendInstall) for effect in effects):
             turn.audit("command_ordered", after.device_id, install=after.id, attempt=after.attempt_id)
             turn.announce(LifecycleKind.INSTALL_STARTED, after.device_id, **event_values(after, self._device(after)))
@@ -230,7 +236,7 @@ class Installer:
             self._agenda.set(kind, install.device_id, None)
         self.last[install.device_id] = self._verdicts.take(install, self.keeper.settings.pilot_settle, turn)
         self.lending.give_back(install.device_id, turn)
-        self.plan_due = True
+        self._handover.look_due = self.plan_due = True
 
     def tell_again(self, install: Install, turn: Turn) -> None:
         """Tell a verdict again that could not be told when it was given."""
@@ -249,6 +255,7 @@ class Installer:
     def plan(self, turn: Turn) -> None:
         """Start what may start. Cost: the releases that wait and the places that are free, not the installs."""
         self.plan_due = False
+        self._handover.look(turn)
         if gate.hub_says(self.keeper.state) is not None:
             return
         parallel = self.keeper.settings.parallel_installs
@@ -269,12 +276,8 @@ class Installer:
             self.asking.ask_spaced(install.device_id, turn)
         # Not written down: after a restart the same question gets the same answer.
         self.happen(install, Hold(answer.reason, answer.values, answer.ask_again), turn, save=False)
-        if answer.reason is Reason.DOES_NOT_FIT_WINDOW:
-            self._remind(self.current[install.device_id], turn)
-
-    def _remind(self, install: Install, turn: Turn) -> None:
-        if not self.keeper.could_ever_fit(install, turn.now):
-            issue = reminders.window_too_short(install, self._device(install))
+        if answer.reason is Reason.DOES_NOT_FIT_WINDOW and not self.keeper.could_ever_fit(install, turn.now):
+            issue = reminders.window_too_short(self.current[install.device_id], self._device(install))
             self._too_short.add(issue.subject)
             turn.do(issue)
 
@@ -283,22 +286,27 @@ class Installer:
         device = self._device(install)
         report = self.keeper.last_word(install, turn.now)
         if report is None or not timedelta() <= turn.now - report <= limits.FRESH_REPORT:
-            return False
+            return self._handover.suits(install) and self._order(install, turn, when_awake=True)
         if install.offer.vendor_chooses and not self.keeper.knows_offer(install, report):
             return False
         if not self._may_begin_from(install, sight(install, device)):
             return False
-        answer = self.keeper.may_command(install, turn.now)
         if install.offer.vendor_chooses and device.settings.get(OFFERED) not in {"", install.offer.version}:
             # Told to take what its vendor offers, it would take something that nobody approved (invariant 1).
             self.cancel(install, InstallState.CANCELED, Reason.OFFER_MOVED, turn)
-        elif answer is not None:
+            return True
+        return self._order(install, turn, spoke=report)
+
+    def _order(self, install: Install, turn: Turn, *, spoke: datetime | None = None, when_awake: bool = False) -> bool:
+        answer = self.keeper.may_command(install, turn.now)
+        if answer is not None:
             self.happen(install, Hold(answer.reason, answer.values, answer.ask_again), turn)
-        elif install.command_deadline is not None and report < install.command_deadline:
-            return False
+        elif spoke is not None and install.command_deadline is not None and spoke < install.command_deadline:
+            return self._handover.suits(install) and self._order(install, turn, when_awake=True)
         else:
-            self.lending.borrow(device.id, self._capabilities[device.dialect].borrows, turn)
-            self.happen(install, Command(self._new_id(), self.keeper.not_after(install, turn.now)), turn)
+            self.lending.borrow(install.device_id, self._capabilities[self._device(install).dialect].borrows, turn)
+            not_after = self.keeper.not_after(install, turn.now)
+            self.happen(install, Command(self._new_id(), not_after, when_awake), turn)
         return True
 
     def _may_begin_from(self, install: Install, sighting: Sighting) -> bool:
@@ -323,7 +331,7 @@ class Installer:
         install = self.current[device_id]
         if not self.keeper.state.clock_trusted:
             self._agenda.set("approval", device_id, turn.now + limits.CLOCK_SETTLE)
-        elif install.state.is_waiting:
+        elif install.state.is_waiting or install.state.is_handed_over:
             self.cancel(install, InstallState.CANCELED, Reason.APPROVAL_EXPIRED, turn)
 
     def settled(self, install_id: str, turn: Turn) -> None:
@@ -340,11 +348,9 @@ class Installer:
 
         Cost: the number of current installs, once at the end of a window.
         """
-        for install in self.current.values():
-            missed = windows_closed - install.windows_closed
-            parked = install.state.is_waiting and not self.rollout.is_ready(install.id)
-            if parked and missed >= limits.MISSED_WINDOWS_BEFORE_ISSUE:
-                turn.do(reminders.windows_missed(install, self._device(install), missed))
+        waiting = (install for install in self.current.values() if install.state.is_waiting)
+        parked = (install for install in waiting if not self.rollout.is_ready(install.id))
+        turn.do(*reminders.windows_missed(parked, self._fleet.devices, windows_closed))
 
     # --- questions ---------------------------------------------------------------------------------------------------
 
@@ -391,8 +397,3 @@ class Installer:
         turn.refresh((install.device_id,))
         if save:
             turn.save_install(install)
-
-
-def _differs(before: Install, after: Install) -> bool:
-    """Progress alone is not worth a write: after a restart the device tells it anew."""
-    return replace(before, percent=None) != replace(after, percent=None)

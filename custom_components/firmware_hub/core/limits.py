@@ -70,6 +70,8 @@ RESTART_GRACE = timedelta(seconds=60)  # after a restart or a lost connection a 
 PILOT_SETTLE = timedelta(minutes=10)  # default of the option: how long the first device must stay well
 SETTLE_QUESTIONS = 3  # so many unanswered ones, and the first device is gone that was not heard since the connection
 REFUSALS_BEFORE_HOLD = 2  # two devices refusing an image hold the version
+WAKE_TIME = timedelta(hours=24)  # a bridge waits so long at most where no window ends it; most devices ask once a day
+UNSCHEDULE_RETRY = timedelta(minutes=2)  # a bridge that has not said that it does not wait any more is told again
 BATTERY_MAX_AGE = timedelta(hours=48)  # an older reading is no reading
 MIN_BATTERY_PERCENT = 50  # for battery devices when the maker states nothing
 

@@ -65,6 +65,7 @@ class Capabilities:
         offers_itself: what the device says that its vendor offers it is an offer, without any feed.
         looks_up: it takes what is named at an address that is compiled into it, which may be one of the hub's; when it
             looks there nobody can tell it.
+        schedules: a bridge can wait for a sleeping device to wake, and be told not to wait any more.
         answers: it can be asked; a family that cannot is taken at its last word, which stands until it says another.
     """
 
@@ -89,3 +90,4 @@ class Capabilities:
     offers_itself: bool = False
     answers: bool = True
     looks_up: bool = False
+    schedules: bool = False

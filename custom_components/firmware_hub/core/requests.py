@@ -140,6 +140,8 @@ class Requests:
     def unapprove(self, item: UnapproveRequested, turn: Turn) -> None:
         """Take a yes back. What was commanded goes on: a device that is being written must not be disturbed.
 
+        What only waits for its device to wake is taken back from the bridge; the verdict waits for the bridge's word.
+
         Raises:
             Refused: ``unknown_device``, ``nothing_to_cancel`` or ``already_running``.
         """
@@ -149,7 +151,7 @@ class Requests:
             if item.skip:
                 return
             raise Refused(Reason.NOTHING_TO_CANCEL)
-        if install.state.is_commanded:
+        if install.state.is_at_work:
             raise Refused(Reason.ALREADY_RUNNING, install.state.value)
         verdict = InstallState.SKIPPED if item.skip else InstallState.CANCELED
         reason = Reason.SKIPPED_BY_OWNER if item.skip else Reason.CANCELED_BY_OWNER

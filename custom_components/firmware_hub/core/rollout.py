@@ -157,6 +157,15 @@ class Rollout:
         if self._is_pilot(install) and install.fetched:
             self._vacate(install.pilot_key)
 
+    def yields(self, install: Install) -> bool:
+        """Stop counting an install as running, because nothing is transferred to it; whether it was counted.
+
+        A pilot keeps its place: it may begin, or may have begun, at any time.
+        """
+        was_counted = install.id in self._runs_in
+        self._leave(install)
+        return was_counted
+
     def _leave(self, install: Install) -> None:
         where = self._runs_in.pop(install.id, None)
         if where is not None:
@@ -318,6 +327,8 @@ class Rollout:
     def _learn(self, install: Install) -> None:
         if install.command_at is None or install.ended_at is None or install.command_deadline is None:
             return
+        if install.hand_back_at is not None:
+            return  # it could say only when it woke again what it runs
         if install.ended_at > install.command_deadline + limits.VERIFY_DEADLINE:
             return  # it was given up in between: how long it was dark says nothing about the next one
         seconds = (install.ended_at - install.command_at).total_seconds()

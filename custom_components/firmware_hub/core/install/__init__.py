@@ -13,16 +13,17 @@ Rules (design section 3):
 * A verdict that was given because nothing good was heard is corrected by what the device says later.
 
 Everything that affects the state of an install stands in this package, in the order of its life: ``waiting``,
-``commanded``, ``proving``, ``endings``. ``docs/install-states.md`` is drawn from ``TABLE``.
+``scheduled``, ``commanded``, ``proving``, ``endings``. ``docs/install-states.md`` is drawn from ``TABLE``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 from ..model import Install, InstallState
-from . import commanded, proving, waiting
+from . import commanded, proving, scheduled, waiting
 from .endings import hold
 from .happenings import (
     Approve,
@@ -71,6 +72,7 @@ __all__ = [
     "Start",
     "Step",
     "TimeJumped",
+    "is_worth_saving",
     "listens",
     "step",
 ]
@@ -91,6 +93,17 @@ def listens(install: Install, item: type[Happening]) -> bool:
     return (install.state, item) in TABLE
 
 
+def is_worth_saving(before: Install, after: Install) -> bool:
+    """Decide whether a step is worth a write. Never raises.
+
+    Progress is told anew after a restart. So is a bridge, and what it is told again and again waits for no disk.
+    """
+    volatile: dict[str, None] = {"percent": None}
+    if after.state is S.UNSCHEDULING:
+        volatile["deadline"] = None
+    return replace(before, **volatile) != replace(after, **volatile)  # type: ignore[arg-type]
+
+
 type Handler = Callable[..., Step]
 
 _WAITING: dict[type, Handler] = {
@@ -104,13 +117,13 @@ _WAITING: dict[type, Handler] = {
 }
 _COMMANDED: dict[type, Handler] = {
     NotSent: commanded.not_sent,
-    Staged: commanded.staged,
+    Staged: scheduled.staged_at_work,
     Linked: commanded.linked,
     Booted: commanded.booted,
     Sighted: commanded.seen,
     Health: commanded.health_early,
     DeadlinePassed: commanded.deadline_passed,
-    Resumed: commanded.resumed,
+    Resumed: scheduled.resumed_at_work,
     TimeJumped: commanded.time_jumped,
     Cancel: commanded.removed,
 }
@@ -128,7 +141,7 @@ TABLE: dict[tuple[InstallState, type], Handler] = {
     (S.DOWNLOADING, Resumed): waiting.resumed_fetching,
     (S.DOWNLOADING, TimeJumped): commanded.time_jumped,
     (S.DOWNLOADING, Cancel): waiting.cancel,
-    (S.DOWNLOADED, Command): commanded.command,
+    (S.DOWNLOADED, Command): scheduled.command,
     (S.DOWNLOADED, Hold): hold,
     (S.DOWNLOADED, Sighted): waiting.seen,
     (S.DOWNLOADED, Staged): commanded.stirred,
@@ -136,6 +149,21 @@ TABLE: dict[tuple[InstallState, type], Handler] = {
     (S.DOWNLOADED, Resumed): waiting.resumed_ready,
     (S.DOWNLOADED, TimeJumped): commanded.time_jumped,
     (S.DOWNLOADED, Cancel): waiting.cancel,
+    (S.SCHEDULED, NotSent): scheduled.not_sent,
+    (S.SCHEDULED, Staged): scheduled.staged,
+    (S.SCHEDULED, Sighted): scheduled.seen,
+    (S.SCHEDULED, Hold): scheduled.recall,
+    (S.SCHEDULED, DeadlinePassed): scheduled.deadline_passed,
+    (S.SCHEDULED, Resumed): scheduled.interrupted,
+    (S.SCHEDULED, TimeJumped): scheduled.interrupted,
+    (S.SCHEDULED, Cancel): scheduled.cancel,
+    (S.UNSCHEDULING, Staged): scheduled.staged_while_recalled,
+    (S.UNSCHEDULING, Sighted): scheduled.seen,
+    (S.UNSCHEDULING, Linked): scheduled.tell_again,
+    (S.UNSCHEDULING, DeadlinePassed): scheduled.not_confirmed,
+    (S.UNSCHEDULING, Resumed): scheduled.tell_again,
+    (S.UNSCHEDULING, TimeJumped): commanded.time_jumped,
+    (S.UNSCHEDULING, Cancel): scheduled.cancel_while_recalled,
     **{(S.INSTALLING, item): handler for item, handler in _COMMANDED.items()},
     **{(S.REBOOTING, item): handler for item, handler in _COMMANDED.items()},
     (S.VERIFYING, Sighted): proving.seen_while_verifying,

@@ -39,13 +39,14 @@ from .happenings import (
     TimeJumped,
 )
 
-_FAILURES = {
+FAILURES = {
     Stage.FAILED: Reason.DEVICE_REPORTED_FAILURE,
     Stage.NOT_BEGUN: Reason.NOT_BEGUN,
     Stage.REJECTED: Reason.IMAGE_REFUSED,
 }
 _ABOUT_TO_RESTART = frozenset({Stage.REBOOTING, Stage.CLAIMS_DONE})
 _AFTER_RESTART = frozenset({Stage.RESTARTED, Stage.TRIAL, Stage.COMMITTED})
+_NOTHING_BEGAN = frozenset({Stage.NOT_BEGUN, Stage.SCHEDULED, Stage.TAKEN_BACK})
 _JUDGED_BY = ("deadline", "command_at", "command_deadline", "returned_at", "verify_until")
 
 
@@ -53,15 +54,19 @@ def command(install: Install, item: Command, context: Context, now: datetime) ->
     """Order the command of a new attempt."""
     deadline = now + context.command_time
     commanded = replace(
+        new_attempt(install, item), state=S.INSTALLING, command_at=now, command_deadline=deadline, deadline=deadline
+    )
+    return Step(commanded, (SendInstall(install.id, item.attempt_id, install.device_id, item.not_after),))
+
+
+def new_attempt(install: Install, item: Command) -> Install:
+    """Forget what the last attempt saw."""
+    return replace(
         install,
-        state=S.INSTALLING,
         attempt=install.attempt + 1,
         attempt_id=item.attempt_id,
         reason=None,
         reason_values={},
-        command_at=now,
-        command_deadline=deadline,
-        deadline=deadline,
         reacted=False,
         failure=None,
         failure_detail="",
@@ -75,8 +80,10 @@ def command(install: Install, item: Command, context: Context, now: datetime) ->
         returned_at=None,
         commits_sent=0,
         percent=None,
+        handed_over=False,
+        hand_back_at=None,
+        ends_as=None,
     )
-    return Step(commanded, (SendInstall(install.id, item.attempt_id, install.device_id, item.not_after),))
 
 
 def not_sent(install: Install, item: NotSent, context: Context, now: datetime) -> Step:
@@ -101,8 +108,8 @@ def staged(install: Install, item: Staged, context: Context, now: datetime) -> S
     """Take in what the device says of the transfer: it moves the display, and asks for proof."""
     install = replace(install, reacted=True, percent=_percent(install.percent, item.percent))
     ask = (QueryDevice(install.device_id),)
-    if item.stage in _FAILURES:
-        return Step(replace(install, failure=_FAILURES[item.stage], failure_detail=item.detail), ask)
+    if item.stage in FAILURES:
+        return Step(replace(install, failure=FAILURES[item.stage], failure_detail=item.detail), ask)
     if item.stage is Stage.ROLLED_BACK:
         return proving.said_rolled_back(install, item, context, now)
     if item.stage in _AFTER_RESTART:
@@ -123,7 +130,7 @@ def _percent(before: int | None, now: int | None) -> int | None:
 
 def stirred(install: Install, item: Staged, context: Context, now: datetime) -> Step:
     """Go on with the last attempt when the device reacts after its time: another command now would disturb it."""
-    if not install.attempt_id or item.stage is Stage.NOT_BEGUN:
+    if not install.attempt_id or item.stage in _NOTHING_BEGAN:
         return Step(install)
     going_on = replace(
         install,

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from ..effects import StopServing
+from ..effects import Effect, StopServing, TakeBack
 from ..errors import Reason
 from ..model import Install, InstallState as S
 from .happenings import Context, Hold, Sighted, Sighting, Step
 
 
 def end(install: Install, verdict: S, reason: Reason | None, now: datetime, **values: str) -> Step:
-    """Give a verdict; ``values`` are the words for the reason's sentence."""
+    """Give a verdict; ``values`` are the words for its reason's sentence. What a bridge may hold is taken back."""
     ended = replace(
         install,
         state=verdict,
@@ -21,8 +21,15 @@ def end(install: Install, verdict: S, reason: Reason | None, now: datetime, **va
         deadline=None,
         not_before=None,
         ended_at=now,
+        handed_over=False,
+        ends_as=None,
     )
-    return Step(ended, (StopServing(install.id),))
+    return Step(ended, (StopServing(install.id), *taken_back(install)))
+
+
+def taken_back(install: Install) -> tuple[Effect, ...]:
+    """Order the bridge not to wait any more, where it may still do so."""
+    return (TakeBack(install.id, install.attempt_id, install.device_id),) if install.handed_over else ()
 
 
 def hold(install: Install, item: Hold, _context: Context, _now: datetime) -> Step:
@@ -35,7 +42,9 @@ def hold(install: Install, item: Hold, _context: Context, _now: datetime) -> Ste
             reason_values=item.values,
             not_before=item.not_before,
             deadline=None,
-        )
+            handed_over=False,
+        ),
+        taken_back(install),
     )
 
 

@@ -48,6 +48,19 @@ class Context:
         return self.capabilities.answer_time or limits.PREFLIGHT_TIMEOUT
 
     @property
+    def is_waited_for(self) -> bool:
+        """Whether the device sleeps and its bridge can wait for it to wake."""
+        return self.sleeps and self.capabilities.schedules
+
+    @property
+    def wake_time(self) -> timedelta:
+        """How long a device has that woke and began: all that its family allows.
+
+        What it runs then it can only say when it wakes again.
+        """
+        return self.capabilities.max_deadline
+
+    @property
     def command_time(self) -> timedelta:
         """How long a device has after its command: clamp(2 x expected, 60 s, the family's maximum)."""
         return max(limits.DEADLINE_MIN, min(2 * self.expected, self.capabilities.max_deadline))
@@ -100,10 +113,14 @@ class FetchFailed:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """The gate is open: order the install command under this attempt id, not to be published after ``not_after``."""
+    """The gate is open: order the install command under this attempt id, not to be published after ``not_after``.
+
+    ``when_awake``: the device sleeps, and its bridge is to wait for it.
+    """
 
     attempt_id: str
     not_after: datetime | None = None
+    when_awake: bool = False
 
 
 @dataclass(frozen=True, slots=True)

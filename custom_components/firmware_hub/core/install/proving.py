@@ -147,6 +147,8 @@ def verify_deadline(install: Install, _item: DeadlinePassed, context: Context, n
         return go_back(install, Reason.ROLLED_BACK_UNHEALTHY, (QueryDevice(install.device_id),), now)
     if install.returned_at is None:
         return end(install, S.TIMED_OUT, Reason.NO_RETURN, now)
+    if context.is_waited_for:
+        return _prove(install, context, now)  # it has gone to sleep again: nothing is wrong, and its last word stands
     return end(install, S.FAILED, Reason.UNHEALTHY, now)
 
 

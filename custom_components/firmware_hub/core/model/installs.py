@@ -21,6 +21,8 @@ class InstallState(StrEnum):
     DEFERRED = "deferred"
     DOWNLOADING = "downloading"
     DOWNLOADED = "downloaded"
+    SCHEDULED = "scheduled"
+    UNSCHEDULING = "unscheduling"
     INSTALLING = "installing"
     REBOOTING = "rebooting"
     VERIFYING = "verifying"
@@ -56,6 +58,16 @@ class InstallState(StrEnum):
         """Whether a command was written down, so that the device may be changing."""
         return self in _COMMANDED
 
+    @property
+    def is_at_work(self) -> bool:
+        """Whether the device may be changing, so that nothing stops it any more."""
+        return self in _AT_WORK
+
+    @property
+    def is_handed_over(self) -> bool:
+        """Whether a bridge waits for the device to wake, or was told not to: nothing has begun as far as is known."""
+        return self in _HANDED_OVER
+
 
 VERDICTS = frozenset(
     {
@@ -72,10 +84,12 @@ VERDICTS = frozenset(
     }
 )
 _WAITING = frozenset({InstallState.AWAITING_APPROVAL, InstallState.APPROVED, InstallState.DEFERRED})
-_COMMANDED = frozenset(
+_HANDED_OVER = frozenset({InstallState.SCHEDULED, InstallState.UNSCHEDULING})
+_AT_WORK = frozenset(
     {InstallState.INSTALLING, InstallState.REBOOTING, InstallState.VERIFYING, InstallState.ROLLING_BACK}
 )
-_ACTIVE = _COMMANDED | {InstallState.DOWNLOADING, InstallState.DOWNLOADED}
+_COMMANDED = _AT_WORK | _HANDED_OVER
+_ACTIVE = _AT_WORK | {InstallState.DOWNLOADING, InstallState.DOWNLOADED}
 
 
 class PilotKey(NamedTuple):
@@ -121,6 +135,10 @@ class Install:
         percent: 0 to 100, never falling within one attempt; ``None`` where the family reports none.
         windows_closed: the hub's count of closed windows when this install began to wait.
         settle_until: until when the first device of a release must stay well.
+        handed_over: the command of this attempt went to a bridge that waits for the device to wake, and that has not
+            confirmed yet that it does not wait any more. ``command_at`` is then when the device woke and began.
+        hand_back_at: until when the device may begin by itself.
+        ends_as: the verdict that it gets once it is certain that the device has not begun.
         retry: a person wants it although this very device failed with this release: the stop that its failure caused
             does not hold it up.
     """
@@ -161,6 +179,9 @@ class Install:
     ended_at: datetime | None = None
     settle_until: datetime | None = None
     retry: bool = False
+    handed_over: bool = False
+    hand_back_at: datetime | None = None
+    ends_as: InstallState | None = None
 
     @property
     def pilot_key(self) -> PilotKey:

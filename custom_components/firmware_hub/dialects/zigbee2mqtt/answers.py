@@ -23,6 +23,7 @@ from .states import without_shown
 from .topics import NAME, ieee_of
 
 CHECK = "check"
+UNSCHEDULE = "/unschedule"  # at the end of the transaction that takes an attempt back
 _TRANSACTION = re.compile(r"(?P<attempt>[A-Za-z0-9_.:-]{1,64})@(?P<ieee>0x[0-9a-f]{16})", re.ASCII)
 _TEXT = 200  # characters of a sentence that a person reads
 
@@ -147,6 +148,24 @@ def read_schedule(base: str, message: Message, book: AddressBook) -> tuple[Devic
     return (InstallReported(device.id, Stage.ACCEPTED, attempt_id=attempt, retained=message.retained),)
 
 
+def read_unschedule(base: str, message: Message, book: AddressBook) -> tuple[DeviceInput, ...]:
+    """Read that the bridge does not wait for a device any more.
+
+    A refusal says that a check or an update is under way, which may or may not be ours: it says nothing. Of a device
+    that the bridge does not know it holds nothing.
+
+    Raises:
+        BadInput: it is no answer.
+    """
+    answered = _answered(base, message, book, UNSCHEDULE)
+    if answered is None:
+        return ()
+    device, attempt, sentence = answered
+    if sentence is not None and failure(sentence)[0] is not Failure.UNKNOWN_DEVICE:
+        return ()
+    return (InstallReported(device.id, Stage.TAKEN_BACK, attempt_id=attempt, retained=message.retained),)
+
+
 def _failed(device: Device, attempt: str, sentence: str, message: Message) -> InstallReported:
     kind, detail = failure(sentence)
     return InstallReported(
@@ -154,10 +173,13 @@ def _failed(device: Device, attempt: str, sentence: str, message: Message) -> In
     )
 
 
-def _answered(base: str, message: Message, book: AddressBook) -> tuple[Device, str, str | None] | None:
+def _answered(
+    base: str, message: Message, book: AddressBook, suffix: str = ""
+) -> tuple[Device, str, str | None] | None:
     """Return the device, the attempt and the sentence of a refusal; ``None`` if it is no answer to this hub."""
     answer = read_object(message.payload)
-    found = _TRANSACTION.fullmatch(_transaction(answer))
+    words = _transaction(answer)
+    found = _TRANSACTION.fullmatch(words.removesuffix(suffix)) if words.endswith(suffix) else None
     device = book.get(f"ieee:{found['ieee']}") if found else None
     if found is None or device is None or device.network != base:
         return None

@@ -23,6 +23,8 @@ SHOWN = "shown"
 """In the channel: the version that Zigbee2MQTT shows of the device, which is not always the device's own word."""
 TAKES_URL = "takes_url"
 """In the channel: this bridge was seen to understand an address in an update request (Zigbee2MQTT 2.8.0)."""
+WAITS = "waits"
+"""In the channel: the bridge waits for this device to wake, or to end what it then began."""
 
 _COORDINATOR = "Coordinator"
 _KINDS = ("Router", "EndDevice")
@@ -104,7 +106,7 @@ def _channel(base: str, entry: Object, known: Device | None) -> Mapping[str, str
         "command": f"{base}/{COMMANDS}",
         "build": entry.label("software_build_id"),
         "build_date": entry.label("date_code"),
-        **{key: learnt[key] for key in (SHOWN, TAKES_URL) if key in learnt},
+        **{key: learnt[key] for key in (SHOWN, TAKES_URL, WAITS) if key in learnt},
     }
 
 

@@ -33,7 +33,7 @@ from ...core.untrusted import read_object
 from ...core.version import Order, compare
 from ..base import InstallOrder, Message, Outgoing
 from . import answers
-from .devices import TAKES_URL, read_devices
+from .devices import TAKES_URL, WAITS, read_devices
 from .states import read_availability, read_online, read_state
 from .topics import (
     ANSWERS,
@@ -68,7 +68,7 @@ class Zigbee2MqttDialect:
         echoes_attempt=False,
         # An older image is an install of its own, and many devices refuse it.
         rolls_back=False,
-        # A sleeping device does not hear that there is an update; somebody has to wake it.
+        # A sleeping device does not hear that there is an update. Its bridge waits until it asks.
         wakes_by_itself=False,
         needs_plain_http=False,
         commits=False,
@@ -82,6 +82,7 @@ class Zigbee2MqttDialect:
         # A check waits a minute for its device (dialects.md 1.6), and one for each device at once would crowd the mesh.
         answer_time=timedelta(seconds=75),
         asks_apart=timedelta(seconds=10),
+        schedules=True,
     )
     # What the devices say is subscribed when they are known: a state or an answer is about a device that was listed.
     filters: tuple[str, ...] = FILTERS
@@ -122,7 +123,12 @@ class Zigbee2MqttDialect:
 
         A check needs the device awake, and the bridge's index reachable: without it the bridge keeps what it heard to
         itself (zigbee-herdsman 10.9, ``checkOta``). It changes nothing on the device.
+
+        Nothing is asked while the bridge waits for the device to wake: the question would meet a sleeper, or take the
+        very moment away in which it asks for its image.
         """
+        if device.sleeps and WAITS in device.channel:
+            return ()
         return _request(device, "check", answers.transaction(device, answers.CHECK))
 
     def serve_as(self, release: Release) -> Mapping[str, Artifact]:
@@ -150,7 +156,8 @@ class Zigbee2MqttDialect:
 
     def unschedule(self, device: Device, attempt_id: str) -> tuple[Outgoing, ...]:
         """Take a scheduled update back; one that runs already goes on. Never raises."""
-        return _request(device, "unschedule", f"{answers.transaction(device, attempt_id)}/unschedule")
+        transaction = f"{answers.transaction(device, attempt_id)}{answers.UNSCHEDULE}"
+        return _request(device, "unschedule", transaction)
 
     def abort(self, device: Device, attempt_id: str) -> tuple[Outgoing, ...]:
         """Stop a transfer that runs, whoever began it; the device keeps what it runs. Never raises.
@@ -252,5 +259,6 @@ _OF_BRIDGES: dict[str, Callable[[str, Message, AddressBook], tuple[DeviceInput, 
     f"{ANSWERS}check": answers.read_check,
     f"{ANSWERS}update": answers.read_update,
     f"{ANSWERS}schedule": answers.read_schedule,
+    f"{ANSWERS}unschedule": answers.read_unschedule,
 }
 """What a bridge says below its own topic; everything else there is passed over unread."""

@@ -4,6 +4,9 @@ The version in a state is what Zigbee2MQTT remembers, not what the device just s
 the file's header, and it is repeated with every lamp that is switched (dialects.md 1.7; Zigbee2MQTT 2.14.1,
 ``otaUpdate.ts``). So it is kept in the channel as *shown*, and told as an old word, like a retained one. It becomes
 the device's own word when a check is answered (``answers.py``).
+
+How an update ends that waited for its device to wake, no answer says (dialects.md 1.7). Only the state does: it was
+``scheduled``, then ``updating``, and is ``idle`` with another version, or ``scheduled`` again because the try failed.
 """
 
 from __future__ import annotations
@@ -16,11 +19,14 @@ from ...core.inputs import DeviceInput, DeviceLinkChanged, DeviceReported, Healt
 from ...core.model import Device, DeviceFacts
 from ...core.untrusted import ROOT, Object, is_web_address, read_object, read_text
 from ..base import Message
-from .devices import SHOWN, TAKES_URL
+from .devices import SHOWN, TAKES_URL, WAITS
 from .topics import NAME
 
 _NO_VERSION = 0xFFFFFFFF  # how Zigbee devices say "none"
 _MAX_SECONDS = 10**9
+# What is said of a failure, where Zigbee2MQTT itself says nothing.
+_TRY_FAILED = "try_failed: Zigbee2MQTT waits for the next try, and does not say why this one failed"
+_GIVEN_UP = "given_up_waiting: Zigbee2MQTT does not wait for the device any more, or had no use for the image"
 
 
 def read_online(message: Message) -> bool:
@@ -67,18 +73,41 @@ def without_shown(device: Device) -> DeviceFacts:
 
 
 def _update(device: Device, update: Object, message: Message) -> tuple[DeviceInput, ...]:
-    shown = _version(update)
+    shown, word = _version(update), update.label("state")
     found: tuple[DeviceInput, ...] = ()
-    channel, image = _learnt(device, update, shown), _image(update)
+    channel, image = _waits(_learnt(device, update, shown), word), _image(update)
+    ended = WAITS in device.channel and WAITS not in channel
+    claimed = ended and shown not in ("", device.channel.get(SHOWN))
+    if claimed:
+        # It comes from the file. Only a check asks the device.
+        channel = {key: value for key, value in channel.items() if key != SHOWN}
     if channel != device.channel or image not in ("", device.image):
         facts = DeviceFacts(channel=channel, image=image or None)
         found = (DeviceReported(device.id, NAME, facts, retained=message.retained),)
-    if update.label("state") == "updating":
+    if word == "updating":
         return (*found, _progress(device, update, message))
+    if word == "scheduled":
+        found += (InstallReported(device.id, Stage.SCHEDULED, detail=_TRY_FAILED, retained=message.retained),)
+    elif claimed:
+        found += tuple(
+            InstallReported(device.id, stage, percent=100, retained=message.retained)
+            for stage in (Stage.INSTALLING, Stage.RESTARTED)
+        )
+    elif ended:
+        found += (InstallReported(device.id, Stage.NOT_BEGUN, detail=_GIVEN_UP, retained=message.retained),)
     if shown and shown != device.version:
         # Second-hand, so it counts as retained: good enough to look for an offer, never a result (invariant 7).
         found += (DeviceReported(device.id, NAME, DeviceFacts(version=shown), retained=True),)
     return found
+
+
+def _waits(channel: Mapping[str, str], word: str) -> Mapping[str, str]:
+    """Note whether the bridge waits for the device; while it transfers, it goes on to wait for the next try."""
+    if word == "scheduled":
+        return channel if WAITS in channel else {**channel, WAITS: "yes"}
+    if word == "updating" or WAITS not in channel:
+        return channel
+    return {key: value for key, value in channel.items() if key != WAITS}
 
 
 def _learnt(device: Device, update: Object, shown: str) -> Mapping[str, str]:

@@ -76,7 +76,7 @@ def filters_for(device: Device) -> tuple[str, ...]:
         return ()
     folders = [address.rsplit("/", 2)[0] for address in device.addresses]
     of_devices = [f"{folder}/{rest}" for folder in folders for rest in ("+", "+/availability")]
-    of_bridge = ["state", "event", *(f"{ANSWERS}{word}" for word in ("check", "update", "schedule"))]
+    of_bridge = ["state", "event", *(f"{ANSWERS}{word}" for word in ("check", "update", "schedule", "unschedule"))]
     return (*of_devices, *(f"{base}{BRIDGE}{word}" for word in of_bridge))
 
 
