@@ -136,6 +136,7 @@ class ZigbeeDevice(SimulatedDevice):
         self.battery_percent = 81 if self.sleeps and battery_percent is None else battery_percent
         self.transfer_seconds = transfer_seconds
         self.awake = not self.sleeps
+        self._wakes = 0
         if self.does(ZigbeeMisbehaviour.SLOW):
             self.speed /= 10
 
@@ -166,17 +167,23 @@ class ZigbeeDevice(SimulatedDevice):
 
     async def wake(self) -> None:
         """Wake up for a while and ask whether there is a newer image, as a sleeping device does now and then."""
+        self._stay_awake()
+        await self.radio.asked(self)
+
+    def _stay_awake(self) -> None:
+        """Be awake for a while from now on, and for as long as an image comes in."""
         self.awake = True
         self._changed()
-        await self.radio.asked(self)
         if self.sleeps:
-            self._spawn(self._fall_asleep())
+            self._wakes += 1
+            self._spawn(self._fall_asleep(self._wakes))
 
-    async def _fall_asleep(self) -> None:
+    async def _fall_asleep(self, wakes: int) -> None:
         await self._pause(AWAKE_SECONDS)
         await self.wait_for(lambda device: device.state is not DeviceState.DOWNLOADING, 600)
-        self.awake = False
-        self._changed()
+        if wakes == self._wakes:
+            self.awake = False
+            self._changed()
 
     # --- what its bridge makes it do ---------------------------------------------------------------------------------
 
@@ -212,6 +219,7 @@ class ZigbeeDevice(SimulatedDevice):
             return
         if not self.does(ZigbeeMisbehaviour.COMES_BACK_OLD):
             self.image, self.build = image, file.build
+        self._stay_awake()  # whoever has just started is busy finding its way into the mesh
         await self._boot()
 
     async def become(self, image: Image) -> None:

@@ -60,7 +60,8 @@ class Zigbee2MqttBridge(BridgeVoice):
     """One bridge on one broker.
 
     ``index`` is what the public index holds (``None``: it cannot be reached). ``takes_url=False`` makes it a bridge
-    before 2.8.0, which installs from its index whatever address it is given.
+    before 2.8.0, which installs from its index whatever address it is given. ``scheduled`` is what it does when a
+    device asks by itself; it is kept over ``die``, as in a real one's database.
     """
 
     def __init__(
@@ -163,11 +164,11 @@ class Zigbee2MqttBridge(BridgeVoice):
             await self.say_checked(device, self._newer(device, self.index or []))
 
     async def _do_scheduled(self, device: ZigbeeDevice) -> None:
+        """Carry out what was scheduled. Whatever it says, only success makes it forget it (zigbee-herdsman)."""
         self._running[device.ieee] = _Running()
         try:
-            if await self._update(device, self.scheduled[device.ieee], awake=True) is None:
-                await self.say_update(device, "idle")
-            self.scheduled.pop(device.ieee, None)
+            if await self._update(device, self.scheduled[device.ieee], awake=True) is not None:
+                self.scheduled.pop(device.ieee, None)
         except _Failed:
             await self.say_update(device, "scheduled")
         finally:
@@ -262,9 +263,13 @@ class Zigbee2MqttBridge(BridgeVoice):
         await self.respond("check", request, data)
 
     async def _notify(self, device: ZigbeeDevice, *, update: bool = False) -> None:
-        if not device.hears or (update and device.does(ZigbeeMisbehaviour.DEAF_TO_UPDATES)):
-            await self._pause(NOTIFY_SECONDS)
-            raise _Failed("Device didn't respond to OTA request")
+        """Have the device ask for an image; one that wakes and asks by itself meanwhile will do as well."""
+        deaf = update and device.does(ZigbeeMisbehaviour.DEAF_TO_UPDATES)
+        try:
+            async with asyncio.timeout(NOTIFY_SECONDS / self.speed):
+                await device.wait_for(lambda one: one.hears and not deaf, NOTIFY_SECONDS)
+        except TimeoutError:
+            raise _Failed("Device didn't respond to OTA request") from None
         await self._pause(0.2)
 
     async def _read_index(self, device: ZigbeeDevice, source: _Source) -> list[dict[str, Any]]:

@@ -28,6 +28,7 @@ class BridgeVoice(Watched):
 
     Attributes:
         shown: by device, what it shows of versions; it remembers that over ``die``.
+        words: by device, the state that it said last; it remembers that as well, but for an update that ran.
         requests: every request that reached it, as (topic below the base, body).
     """
 
@@ -41,6 +42,7 @@ class BridgeVoice(Watched):
         self.takes_url = takes_url
         self.devices: dict[str, ZigbeeDevice] = {}
         self.shown: dict[str, dict[str, Any]] = {}
+        self.words: dict[str, str] = {}
         self.requests: list[tuple[str, dict[str, Any]]] = []
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -63,8 +65,8 @@ class BridgeVoice(Watched):
         for device in self.devices.values():
             await self.say_discovery(device)
             await self.say_availability(device, online=device.online)
-            if device.ieee in self.shown:
-                await self.say_update(device, "idle")
+            if device.ieee in self.shown or device.ieee in self.words:
+                await self._say_again(device)
 
     def on_announced(self) -> None:
         """Have been understood by the broker."""
@@ -166,10 +168,15 @@ class BridgeVoice(Watched):
 
     async def say_update(self, device: ZigbeeDevice, state: str, **more: float) -> None:
         """Say a device's state, with what is remembered of its versions."""
+        self.words[device.ieee] = state
         unknown = {"installed_version": -1, "latest_version": -1}
         update = unknown | self.shown.get(device.ieee, {}) | {"state": state} | more
         extra = {} if device.battery_percent is None else {"battery": device.battery_percent}
         await self.say(device.name, {"linkquality": 120, "state": None, **extra, "update": update})
+
+    async def _say_again(self, device: ZigbeeDevice) -> None:
+        word = self.words.get(device.ieee, "idle")
+        await self.say_update(device, "idle" if word == "updating" else word)
 
     async def say_checked(self, device: ZigbeeDevice, entry: dict[str, Any] | None) -> None:
         """Say what the device itself answered, and what there is for it."""
@@ -195,7 +202,7 @@ class BridgeVoice(Watched):
         await self.say_devices()
         await self.say_availability(device, online=device.online)
         await self.say_discovery(device)
-        await self.say_update(device, "idle")
+        await self._say_again(device)
 
     async def remove(self, device: ZigbeeDevice) -> None:
         """Let a device leave for good."""

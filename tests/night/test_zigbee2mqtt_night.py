@@ -1,13 +1,18 @@
 """Zigbee2MQTT in a whole house: devices are found, asked, offered what its own index names, installed and judged."""
 
 import hashlib
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from homeassistant.util import dt as dt_util
 
+from custom_components.firmware_hub.core import limits
 from custom_components.firmware_hub.core.asking import Asking
 from custom_components.firmware_hub.core.errors import Reason
+from custom_components.firmware_hub.core.inputs import UnapproveRequested
 from custom_components.firmware_hub.core.model import Install, InstallState, Trust
+from simulator.devices import zigbee2mqtt
 from simulator.devices.base import DeviceState
 from simulator.devices.zigbee2mqtt import ZigbeeDevice, ZigbeeMisbehaviour as Wrong
 from simulator.devices.zigbee2mqtt_bridge import Zigbee2MqttBridge
@@ -18,6 +23,7 @@ from tests.night.conftest import House
 
 OLD, NEW = Image("IKEA of Sweden", "bulb", "268435456"), Image("IKEA of Sweden", "bulb", "536870912")
 LAMP = "lamp"
+HOUR = timedelta(hours=1)
 
 
 async def bridge(house: House, *names: str, base: str = "zigbee2mqtt", **options: Any) -> Zigbee2MqttBridge:
@@ -131,3 +137,76 @@ async def test_a_renamed_lamp_is_the_same_lamp(house: House) -> None:
     await made.rename(lamp(house), "kitchen/ceiling")
     await house.until(lambda: house.view(LAMP).device.name == "kitchen/ceiling")
     assert (await night(house)).state is InstallState.SUCCEEDED
+
+
+# --- sleepers --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def old_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have a sleeper's word outdated by the time at which it sleeps again."""
+    monkeypatch.setattr(limits, "FRESH_REPORT", timedelta(seconds=0.1))
+    monkeypatch.setattr(limits, "UNSCHEDULE_RETRY", timedelta(seconds=1))
+
+
+async def asleep(house: House) -> Zigbee2MqttBridge:
+    """Have a sensor that was awake once, and whose approved install its bridge holds until it wakes again."""
+    made = await bridge(house, LAMP, misbehaviours=[Wrong.SLEEPS])
+    await made.wait_for(lambda one: asked(one, "check"))
+    await lamp(house).wake()
+    await house.until(lambda: house.view(LAMP).offer is not None)
+    await lamp(house).wait_for(lambda device: not device.awake)
+    await house.approve(LAMP)
+    await house.reaches(LAMP, InstallState.SCHEDULED)
+    await made.wait_for(lambda one: bool(one.scheduled))
+    return made
+
+
+def asked(made: Zigbee2MqttBridge, word: str) -> list[str]:
+    """Return the transactions of the requests of one kind, in their order."""
+    return [str(body["transaction"]) for topic, body in made.requests if topic.endswith(f"/{word}")]
+
+
+@pytest.mark.usefixtures("old_words")
+async def test_a_sleeper_is_installed_when_it_wakes_by_the_one_command_that_its_bridge_held(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = await asleep(house)
+    view = house.view(LAMP)
+    assert (view.state, view.reason, view.in_progress) == (InstallState.SCHEDULED, Reason.DEVICE_ASLEEP, False)
+    monkeypatch.setattr(zigbee2mqtt, "AWAKE_SECONDS", 1200.0)  # it is to hear what it is asked, however busy all are
+    await lamp(house).wake()
+    install = await house.verdict(LAMP)
+    assert (install.state, install.reason, lamp(house).version) == (InstallState.SUCCEEDED, None, NEW.version)
+    assert asked(made, "schedule") == [f"{install.attempt_id}@{lamp(house).ieee}"]
+    assert (asked(made, "update"), await house.commands(lamp(house).ieee)) == ([], 1)
+
+
+@pytest.mark.usefixtures("old_words")
+async def test_a_sleeper_that_its_owner_takes_back_is_not_installed_when_it_wakes(house: House) -> None:
+    made = await asleep(house)
+    await house.coordinator.async_ask(UnapproveRequested(house.device_id(LAMP), "test"))
+    install = await house.verdict(LAMP)
+    assert (install.state, install.reason) == (InstallState.CANCELED, Reason.CANCELED_BY_OWNER)
+    assert made.scheduled == {}
+    await lamp(house).wake()
+    await lamp(house).wait_for(lambda device: not device.awake)
+    assert (lamp(house).image, lamp(house).record.downloads) == (OLD, [])
+
+
+@pytest.mark.usefixtures("old_words")
+async def test_nothing_is_left_with_a_bridge_over_restarts_and_outside_the_window(house: House) -> None:
+    made = await asleep(house)
+    await house.hass.config_entries.async_reload(house.entry.entry_id)
+    await house.until(lambda: len(asked(made, "schedule")) == 2 and house.view(LAMP).state is InstallState.SCHEDULED)
+    await made.die()
+    await made.come_back()
+    await house.until(lambda: len(asked(made, "schedule")) == 3 and house.view(LAMP).state is InstallState.SCHEDULED)
+    later = dt_util.now() + timedelta(hours=2)
+    closed = {"window_start": later.strftime("%H:%M:00"), "window_end": (later + HOUR).strftime("%H:%M:00")}
+    house.hass.config_entries.async_update_entry(house.entry, options={**house.entry.options, **closed})
+    await house.until(lambda: house.view(LAMP).reason is Reason.WAITS_FOR_WINDOW and not made.scheduled)
+    assert len(set(asked(made, "schedule"))) == 3
+    await lamp(house).wake()
+    await lamp(house).wait_for(lambda device: not device.awake)
+    assert (lamp(house).image, lamp(house).record.downloads) == (OLD, [])

@@ -587,14 +587,61 @@ async def test_a_scheduled_update_can_be_taken_back(hub: Hub) -> None:
     assert (hub.states(), sensor.image) == (["scheduled", "idle", "idle"], OLD)
 
 
-async def test_a_scheduled_image_that_is_gone_is_given_up(hub: Hub) -> None:
+async def test_a_scheduled_image_that_is_gone_looks_given_up_and_is_tried_again_all_the_same(hub: Hub) -> None:
     bridge, sensor = await hub.lamp(ZigbeeMisbehaviour.SLEEPS)
     await hub.ask("schedule", sensor, url=hub.vendor.file_url("gone.ota"))
     await hub.answer("schedule")
     await sensor.wake()
-    await bridge.wait_for(lambda one: not one.scheduled)
+    await hub.tap.wait_for(lambda _: hub.states().count("idle") == 1)
     await hub.settle()
-    assert (hub.states()[-1], sensor.image) == ("idle", OLD)
+    await sensor.wake()
+    await hub.tap.wait_for(lambda _: hub.states().count("idle") == 2)
+    assert len(sensor.record.downloads) == 2
+    assert (list(bridge.scheduled), sensor.image) == ([sensor.ieee], OLD)
+
+
+async def test_what_is_scheduled_outlives_the_bridge(hub: Hub) -> None:
+    bridge, sensor = await hub.lamp(ZigbeeMisbehaviour.SLEEPS)
+    await hub.install(sensor, word="schedule")
+    await hub.answer("schedule")
+    await bridge.die()
+    await bridge.come_back()
+    await hub.tap.wait_for(lambda _: hub.states() == ["scheduled", "scheduled"])
+    await sensor.wake()
+    await sensor.wait_for(lambda device: device.image == NEW)
+
+
+async def test_an_update_that_ran_when_the_bridge_died_is_shown_as_none_and_tried_again(hub: Hub) -> None:
+    bridge, sensor = await hub.lamp(ZigbeeMisbehaviour.SLEEPS, ZigbeeMisbehaviour.KILLS_BRIDGE)
+    await hub.install(sensor, word="schedule")
+    await hub.answer("schedule")
+    await sensor.wake()
+    await hub.tap.wait_for(lambda _: "updating" in hub.states() and hub.states()[-1] == "idle")
+    assert list(bridge.scheduled) == [sensor.ieee]
+    await sensor.wake()
+    await sensor.wait_for(lambda device: device.image == NEW)
+    await bridge.wait_for(lambda one: not one.scheduled)
+
+
+async def test_what_runs_cannot_be_unscheduled(hub: Hub) -> None:
+    _, sensor = await hub.lamp(ZigbeeMisbehaviour.SLEEPS, transfer_seconds=600.0)
+    await hub.install(sensor, word="schedule")
+    await hub.answer("schedule")
+    await sensor.wake()
+    await hub.tap.wait_for(lambda _: "updating" in hub.states())
+    await hub.ask("unschedule", sensor)
+    assert await hub.error("unschedule") == "OTA update or check for update already in progress for 'bulb'"
+    await sensor.wait_for(lambda device: device.image == NEW)
+
+
+async def test_a_sleeper_that_has_just_started_is_awake_for_a_while(hub: Hub) -> None:
+    _, sensor = await hub.lamp(ZigbeeMisbehaviour.SLEEPS)
+    await hub.install(sensor, word="schedule")
+    await hub.answer("schedule")
+    await sensor.wake()
+    await sensor.wait_for(lambda device: device.record.boots == 2)
+    assert sensor.awake
+    await sensor.wait_for(lambda device: not device.awake)
 
 
 async def test_a_device_that_asks_by_itself_is_shown(hub: Hub) -> None:
