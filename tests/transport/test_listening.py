@@ -226,3 +226,15 @@ async def test_what_is_said_to_a_device_waits_until_it_is_heard_where_it_is_now(
     assert house.listening.put_off("ha_update:lamp", say)
     await house.settled()
     assert told == [{"there/state", "there/install"}]
+
+
+async def test_an_order_that_lies_where_a_device_listens_is_found(
+    transport: Transport, tap: BrokerTap, heard: Heard
+) -> None:
+    await tap.publish("here/install", "GO", retain=True)
+    await tap.settle()
+    house = House(transport)
+    house.announce("here")
+    await house.settled()
+    hear(await heard.message(b"GO"), house.hub, house.take)
+    assert house.hub.keeps_order("here/install")
