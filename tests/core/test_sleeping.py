@@ -22,7 +22,7 @@ from custom_components.firmware_hub.core.model import InstallState as S
 from custom_components.firmware_hub.core.settings import Settings
 
 from .bridge import NETWORK, Bridge
-from .builders import DAY, FAN, HOUR, LAMP, MINUTE, NIGHT, NOON, PLUG, SECOND, of_kind, raised
+from .builders import DAY, FAN, HOUR, LAMP, MINUTE, NIGHT, NOON, PLUG, SECOND, audited, of_kind, raised, told
 from .statements import release
 
 CLOSES = NIGHT + 4 * HOUR + 30 * MINUTE
@@ -74,6 +74,16 @@ def test_what_wakes_inside_the_window_is_installed_by_that_one_command() -> None
     bridge.proves()
     assert bridge.verdict == (S.SUCCEEDED, None)
     assert (len(bridge.commands), bridge.tries, bridge.install.attempt) == (1, 1, 1)
+
+
+def test_automations_hear_of_the_start_when_it_starts() -> None:
+    bridge = Bridge().scheduled()
+    assert (told(bridge.effects).count("install_started"), audited(bridge.effects).count("command_ordered")) == (0, 1)
+    bridge.wake()
+    assert told(bridge.effects).count("install_started") == 1
+    bridge.restart()
+    bridge.tell(InstallReported(PLUG, Stage.DOWNLOADING, 50))
+    assert told(bridge.effects).count("install_started") == 1
 
 
 def test_what_has_just_spoken_is_awake_and_gets_the_ordinary_command() -> None:

@@ -66,6 +66,12 @@ class Handover:
             self._make_room(network, turn)
         return False
 
+    @staticmethod
+    def woke(before: Install, after: Install) -> bool:
+        """Whether a step is the first sign that a device that was waited for woke and began."""
+        first = before.state.is_handed_over and before.command_at is None
+        return first and after.state is InstallState.INSTALLING
+
     def _rests(self, install: Install) -> bool:
         """Whether nothing is transferred any more to a device that can say only when it wakes again what it runs."""
         done = install.restarted or install.failure is not None

@@ -222,10 +222,11 @@ class Installer:
             if before.state.is_end:
                 del self.last[after.device_id]
             self.rollout.began(after, self._device(after).network)
-        if self._handover.follow(before, after, turn):
-            self.plan_due = True
-        if any(isinstance(effect, SendInstall) for effect in effects):
+        self.plan_due = self._handover.follow(before, after, turn) or self.plan_due
+        ordered = [effect.when_awake for effect in effects if isinstance(effect, SendInstall)]
+        if ordered:
             turn.audit("command_ordered", after.device_id, install=after.id, attempt=after.attempt_id)
+        if ordered == [False] or self._handover.woke(before, after):
             turn.announce(LifecycleKind.INSTALL_STARTED, after.device_id, **event_values(after, self._device(after)))
 
     def _ended(self, install: Install, turn: Turn) -> None:
