@@ -22,6 +22,7 @@ import math
 import re
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, NoReturn, TypeVar
@@ -31,8 +32,7 @@ from . import limits
 from .errors import BadInput, Reason
 
 EnumT = TypeVar("EnumT", bound=StrEnum)
-ROOT = "$"
-"""The path of the document itself."""
+ROOT = "$"  # the path of the document itself
 
 # A closing quote is optional, so that a broken string is passed once and not tried again from each of its quotes.
 _STRINGS = re.compile(r'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
@@ -62,8 +62,7 @@ def read_objects(raw: str | bytes, *, max_items: int, max_bytes: int = limits.MA
     Raises:
         BadInput: ``TOO_LARGE`` above a bound, ``MALFORMED`` for anything else.
     """
-    items = _list(_parse(raw, max_bytes), "", max_items)
-    return tuple(_object(item, path) for item, path in items)
+    return tuple(_object(item, path) for item, path in _list(_parse(raw, max_bytes), "", max_items))
 
 
 def read_text(raw: str | bytes, *, max_chars: int = limits.MAX_TEXT) -> str:
@@ -77,9 +76,8 @@ def read_text(raw: str | bytes, *, max_chars: int = limits.MAX_TEXT) -> str:
 
 def clean_label(text: str, max_chars: int = limits.MAX_TEXT) -> str:
     """Make one line for people out of foreign text: control and direction characters become spaces. Never raises."""
-    if not text.isprintable():
-        text = _SURROGATES.sub("", _UNWANTED.sub(" ", text))
-    return " ".join(text.split())[:max_chars]
+    words = text if text.isprintable() else _SURROGATES.sub("", _UNWANTED.sub(" ", text))
+    return " ".join(words.split())[:max_chars]
 
 
 def clean_prose(text: str, max_chars: int = limits.MAX_NOTES) -> str:
@@ -236,11 +234,9 @@ class Object:
         return _list(self._members[key], self.at(key), max_items) if key in self else iter(())
 
     def _time(self, key: str, form: re.Pattern[str], complaint: str) -> datetime:
-        text = self.text(key)
-        try:
+        text, time = self.text(key), None
+        with suppress(ValueError):
             time = datetime.fromisoformat(text) if form.fullmatch(text) else None
-        except ValueError:
-            time = None
         if time is None:
             _refuse(self.at(key), complaint)
         return time.replace(tzinfo=UTC)
@@ -253,10 +249,8 @@ def is_web_address(address: str) -> bool:
         port = parts.port
     except ValueError:
         return False
-    plain = address.isascii() and address.isprintable() and not {" ", "\\"} & set(address)
-    return (
-        plain and parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc and port != 0
-    )
+    web = parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc and port != 0
+    return web and address.isascii() and address.isprintable() and not {" ", "\\"} & set(address)
 
 
 def _refuse(path: str, detail: str) -> NoReturn:
@@ -311,7 +305,7 @@ def _parse(raw: str | bytes, max_bytes: int) -> Any:  # noqa: ANN401 - foreign b
     text = _decode(raw, max_bytes)
     _check_shape(text)
     try:
-        return _STRICT.decode(text)
+        return _STRICT.decode(text)  # made once: to make one costs as much as to read a short document
     except json.JSONDecodeError as error:
         _refuse(ROOT, f"no JSON: {error}")
     except _Fault as fault:
@@ -365,7 +359,6 @@ def _float(digits: str) -> float:
 
 
 _STRICT = json.JSONDecoder(object_pairs_hook=_members, parse_constant=_constant, parse_int=_int, parse_float=_float)
-"""Made once: ``json.loads`` makes one for each document, which costs as much as a short document."""
 
 
 def _marking(read: Callable[[Any], Any]) -> Callable[[Any], Any]:
