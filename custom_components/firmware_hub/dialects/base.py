@@ -162,6 +162,26 @@ class Dialect(Protocol):
         ...
 
 
+class PlainInstalls:
+    """What most families are: an install borrows no setting, and there is neither a trial nor a way back by command."""
+
+    def borrows(self, device: Device) -> Mapping[str, str]:  # noqa: ARG002 - the Protocol's
+        """Return nothing. Never raises."""
+        return {}
+
+    def restore(self, device: Device, settings: Mapping[str, str]) -> tuple[Outgoing, ...]:  # noqa: ARG002
+        """Write nothing. Never raises."""
+        return ()
+
+    def commit(self, device: Device, attempt_id: str) -> tuple[Outgoing, ...]:  # noqa: ARG002 - the Protocol's
+        """Write nothing. Never raises."""
+        return ()
+
+    def rollback(self, device: Device, attempt_id: str) -> tuple[Outgoing, ...]:  # noqa: ARG002 - the Protocol's
+        """Write nothing. Never raises."""
+        return ()
+
+
 def offered(version: str, said: Object) -> dict[str, str]:
     """Return as settings what a device says that its vendor offers it: the version, and what there is to read about it.
 

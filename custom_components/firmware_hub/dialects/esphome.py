@@ -22,7 +22,7 @@ from ..core.inputs import DeviceInput, DeviceLinkChanged, DeviceReported, Device
 from ..core.model import Artifact, Device, DeviceFacts, Release
 from ..core.ports import AddressBook, Capabilities
 from ..core.untrusted import ROOT, Object, read_object, read_text
-from .base import InstallOrder, Message, Outgoing, offered
+from .base import InstallOrder, Message, Outgoing, PlainInstalls, offered
 
 _NAME = "esphome"
 _DISCOVER = "esphome/discover/"
@@ -47,7 +47,7 @@ _CHIPS: Mapping[str, tuple[str, ...]] = {
 _NOT_THEIRS = ("fwhub/", "homeassistant/", "shellies/", "tasmota/", "zigbee2mqtt/")
 
 
-class EsphomeDialect:
+class EsphomeDialect(PlainInstalls):
     """ESPHome nodes that speak MQTT and have an update entity."""
 
     name = _NAME
@@ -149,22 +149,6 @@ class EsphomeDialect:
             image["release_url"] = release.notes_url
         builds = [{"chipFamily": chip, "ota": image} for chip in chips]
         return json.dumps({"name": device.name, "version": release.version, "builds": builds})
-
-    def borrows(self, device: Device) -> Mapping[str, str]:  # noqa: ARG002 - the Protocol's
-        """Return nothing: an install changes no setting. Never raises."""
-        return {}
-
-    def restore(self, device: Device, settings: Mapping[str, str]) -> tuple[Outgoing, ...]:  # noqa: ARG002
-        """Write nothing: an install changes no setting. Never raises."""
-        return ()
-
-    def commit(self, device: Device, attempt_id: str) -> tuple[Outgoing, ...]:  # noqa: ARG002 - the Protocol's
-        """Write nothing: there is no trial. Never raises."""
-        return ()
-
-    def rollback(self, device: Device, attempt_id: str) -> tuple[Outgoing, ...]:  # noqa: ARG002 - the Protocol's
-        """Write nothing: there is no way back by command. Never raises."""
-        return ()
 
 
 def _read_discovery(node: str, message: Message, book: AddressBook) -> tuple[DeviceInput, ...]:

@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, timedelta
 from enum import StrEnum
+from typing import override
 
 from ..core.errors import BadInput, Reason, Refused
 from ..core.inputs import (
@@ -27,7 +28,7 @@ from ..core.inputs import (
 from ..core.model import Artifact, Device, DeviceFacts, DeviceId, Release
 from ..core.ports import AddressBook, Capabilities
 from ..core.untrusted import ROOT, Object, clean_label, read_object, read_text
-from .base import InstallOrder, Message, Outgoing
+from .base import InstallOrder, Message, Outgoing, PlainInstalls
 
 PROTOCOL = 1
 _ROOT = "fwhub/device/"
@@ -77,7 +78,7 @@ _STAGES = {
 }
 
 
-class OpenDialect:
+class OpenDialect(PlainInstalls):
     """Devices whose makers follow our own specification."""
 
     name = "open"
@@ -166,18 +167,12 @@ class OpenDialect:
             raise Refused(Reason.DEVICE_SILENT, "the device has not said where it listens")
         return command
 
-    def borrows(self, device: Device) -> Mapping[str, str]:  # noqa: ARG002 - the Protocol's
-        """Return nothing: an install changes no setting. Never raises."""
-        return {}
-
-    def restore(self, device: Device, settings: Mapping[str, str]) -> tuple[Outgoing, ...]:  # noqa: ARG002
-        """Write nothing: an install changes no setting. Never raises."""
-        return ()
-
+    @override
     def commit(self, device: Device, attempt_id: str) -> tuple[Outgoing, ...]:
         """Tell a device on trial to keep the new image. Never raises."""
         return _command(device, {"command": "commit", "id": attempt_id})
 
+    @override
     def rollback(self, device: Device, attempt_id: str) -> tuple[Outgoing, ...]:
         """Tell a device to boot its other slot. Never raises."""
         return _command(device, {"command": "rollback", "id": attempt_id})

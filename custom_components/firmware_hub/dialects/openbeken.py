@@ -27,7 +27,7 @@ from ..core.inputs import (
 from ..core.model import Artifact, Device, DeviceFacts, Release
 from ..core.ports import AddressBook, Capabilities
 from ..core.untrusted import ROOT, Object, read_object, read_text
-from .base import InstallOrder, Message, Outgoing
+from .base import InstallOrder, Message, Outgoing, PlainInstalls
 
 _NAME = "openbeken"
 _CLIENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}", re.ASCII)
@@ -51,7 +51,7 @@ _GROUPS = frozenset(
 _NOT_THEIRS = ("cmnd", "esphome", "fwhub", "homeassistant", "shellies", "stat", "tasmota", "tele", "zigbee2mqtt")
 
 
-class OpenBekenDialect:
+class OpenBekenDialect(PlainInstalls):
     """OpenBeken on Beken, Winner Micro, XRadio and other chips."""
 
     name = _NAME
@@ -143,22 +143,6 @@ class OpenBekenDialect:
         if not _URL.fullmatch(order.url):
             raise Refused(Reason.ADDRESS_UNREACHABLE, "no plain address")
         return (Outgoing(f"{prefix}{_LOAD}", order.url),)
-
-    def borrows(self, device: Device) -> Mapping[str, str]:  # noqa: ARG002 - the Protocol's
-        """Return nothing: an install changes no setting. Never raises."""
-        return {}
-
-    def restore(self, device: Device, settings: Mapping[str, str]) -> tuple[Outgoing, ...]:  # noqa: ARG002
-        """Write nothing: an install changes no setting. Never raises."""
-        return ()
-
-    def commit(self, device: Device, attempt_id: str) -> tuple[Outgoing, ...]:  # noqa: ARG002 - the Protocol's
-        """Write nothing: there is no trial. Never raises."""
-        return ()
-
-    def rollback(self, device: Device, attempt_id: str) -> tuple[Outgoing, ...]:  # noqa: ARG002 - the Protocol's
-        """Write nothing: there is no way back by command. Never raises."""
-        return ()
 
 
 def _is_address(address: str) -> bool:

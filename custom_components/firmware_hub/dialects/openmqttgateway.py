@@ -30,7 +30,7 @@ from ..core.inputs import (
 from ..core.model import Artifact, Device, DeviceFacts, Release
 from ..core.ports import AddressBook, Capabilities
 from ..core.untrusted import ROOT, Object, read_object, read_text
-from .base import InstallOrder, Message, Outgoing, offered
+from .base import InstallOrder, Message, Outgoing, PlainInstalls, offered
 
 _NAME = "openmqttgateway"
 _TOPIC = re.compile(r"(?P<place>[A-Za-z0-9][\w.-]{0,63}/(?P<gateway>[A-Za-z0-9][\w.-]{0,63})/)(?P<word>\w+)", re.ASCII)
@@ -41,7 +41,7 @@ _NOT_THEIRS = ("cmnd/", "esphome/", "fwhub/", "homeassistant/", "shellies/", "st
 _STAGES = {"Update in progress": Stage.ACCEPTED, "Update success": Stage.CLAIMS_DONE}
 
 
-class OpenMqttGatewayDialect:
+class OpenMqttGatewayDialect(PlainInstalls):
     """OpenMQTTGateway and the Theengs bridge."""
 
     name = _NAME
@@ -119,22 +119,6 @@ class OpenMqttGatewayDialect:
         if not prefix:
             raise Refused(Reason.DEVICE_SILENT, "the gateway has not said who it is")
         return (Outgoing(f"{prefix}firmware_update", json.dumps({"version": f"v{order.release.version}"})),)
-
-    def borrows(self, device: Device) -> Mapping[str, str]:  # noqa: ARG002 - the Protocol's
-        """Return nothing: an install changes no setting. Never raises."""
-        return {}
-
-    def restore(self, device: Device, settings: Mapping[str, str]) -> tuple[Outgoing, ...]:  # noqa: ARG002
-        """Write nothing: an install changes no setting. Never raises."""
-        return ()
-
-    def commit(self, device: Device, attempt_id: str) -> tuple[Outgoing, ...]:  # noqa: ARG002 - the Protocol's
-        """Write nothing: there is no trial. Never raises."""
-        return ()
-
-    def rollback(self, device: Device, attempt_id: str) -> tuple[Outgoing, ...]:  # noqa: ARG002 - the Protocol's
-        """Write nothing: there is no way back by command. Never raises."""
-        return ()
 
 
 def _read_measurements(place: str, gateway: str, message: Message, book: AddressBook) -> tuple[DeviceInput, ...]:

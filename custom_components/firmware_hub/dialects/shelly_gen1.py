@@ -31,7 +31,7 @@ from ..core.model import OFFERED, Artifact, Device, DeviceFacts, Release
 from ..core.ports import AddressBook, Capabilities
 from ..core.shelly_builds import MANUFACTURER, version_of_build
 from ..core.untrusted import ROOT, Object, clean_label, read_object, read_text
-from .base import InstallOrder, Message, Outgoing
+from .base import InstallOrder, Message, Outgoing, PlainInstalls
 
 _NAME = "shelly_gen1"
 _ROOT = "shellies/"
@@ -46,7 +46,7 @@ _UPDATE = ("update_fw", b"update_fw")
 _AWAKE_ON_BATTERY = ("SHMOS-", "SHTRV-")
 
 
-class ShellyGen1Dialect:
+class ShellyGen1Dialect(PlainInstalls):
     """The Shelly devices of the first generation: ESP8266 and relatives, with topics below ``shellies/``."""
 
     name = _NAME
@@ -138,22 +138,6 @@ class ShellyGen1Dialect:
         if not topic:
             raise Refused(Reason.DEVICE_SILENT, "the device has not said who it is")
         return (Outgoing(topic, "update_fw"),)
-
-    def borrows(self, device: Device) -> Mapping[str, str]:  # noqa: ARG002 - the Protocol's
-        """Return nothing: an install changes no setting. Never raises."""
-        return {}
-
-    def restore(self, device: Device, settings: Mapping[str, str]) -> tuple[Outgoing, ...]:  # noqa: ARG002
-        """Write nothing: an install changes no setting. Never raises."""
-        return ()
-
-    def commit(self, device: Device, attempt_id: str) -> tuple[Outgoing, ...]:  # noqa: ARG002 - the Protocol's
-        """Write nothing: there is no trial. Never raises."""
-        return ()
-
-    def rollback(self, device: Device, attempt_id: str) -> tuple[Outgoing, ...]:  # noqa: ARG002 - the Protocol's
-        """Write nothing: there is no way back. Never raises."""
-        return ()
 
 
 def _is_address(address: str) -> bool:

@@ -21,7 +21,7 @@ from ...core.errors import Reason, Refused
 from ...core.inputs import DeviceInput, LastingOrderSeen
 from ...core.model import Artifact, Device, Release
 from ...core.ports import AddressBook, Capabilities
-from ..base import InstallOrder, Message, Outgoing
+from ..base import InstallOrder, Message, Outgoing, PlainInstalls
 from .announcements import order_address, read_config
 from .states import NAME, read_word
 
@@ -29,7 +29,7 @@ _CONFIG = re.compile(r"homeassistant/(update|device)/(?:[A-Za-z0-9_-]{1,128}/)?[
 _LONGEST_ORDER = 4 * limits.MAX_TEXT  # bytes of the longest text that an announcement may hold
 
 
-class HaUpdateDialect:
+class HaUpdateDialect(PlainInstalls):
     """Whatever shows an update entity in Home Assistant through its MQTT discovery."""
 
     name = NAME
@@ -112,19 +112,3 @@ class HaUpdateDialect:
         if "command" not in channel:
             raise Refused(Reason.DEVICE_SILENT, "the device has not said where it listens")
         return (Outgoing(channel["command"], channel.get("install", "")),)
-
-    def borrows(self, device: Device) -> Mapping[str, str]:  # noqa: ARG002 - the Protocol's
-        """Return nothing: an install changes no setting. Never raises."""
-        return {}
-
-    def restore(self, device: Device, settings: Mapping[str, str]) -> tuple[Outgoing, ...]:  # noqa: ARG002
-        """Write nothing: an install changes no setting. Never raises."""
-        return ()
-
-    def commit(self, device: Device, attempt_id: str) -> tuple[Outgoing, ...]:  # noqa: ARG002 - the Protocol's
-        """Write nothing: there is no trial. Never raises."""
-        return ()
-
-    def rollback(self, device: Device, attempt_id: str) -> tuple[Outgoing, ...]:  # noqa: ARG002 - the Protocol's
-        """Write nothing: there is no way back. Never raises."""
-        return ()

@@ -25,7 +25,7 @@ from ...core.inputs import DeviceInput, DeviceLinkChanged, DeviceReported, Devic
 from ...core.model import OFFERED, Artifact, Device, Release
 from ...core.ports import AddressBook, Capabilities
 from ...core.untrusted import ROOT, Object, read_object, read_text
-from ..base import InstallOrder, Message, Outgoing
+from ..base import InstallOrder, Message, Outgoing, PlainInstalls
 from . import answers
 from .topics import (
     ANSWERS,
@@ -53,7 +53,7 @@ _TRUE = ("true", b"true")
 _NEWS = ("NotifyEvent", "NotifyFullStatus", "available_updates")
 
 
-class ShellyDialect:
+class ShellyDialect(PlainInstalls):
     """Shelly Gen2, Gen3 and Gen4: Plus, Pro, Mini, sensors, plugs."""
 
     name = NAME
@@ -154,22 +154,6 @@ class ShellyDialect:
             raise Refused(Reason.MALFORMED, "no plain address", path="url")
         wanted = {"stage": "stable"} if order.vendor_chooses else {"url": order.url}
         return (_call(topic, f"{_INSTALL}{order.attempt_id}", _UPDATE, wanted),)
-
-    def borrows(self, device: Device) -> Mapping[str, str]:  # noqa: ARG002 - the Protocol's
-        """Return nothing: an install changes no setting. Never raises."""
-        return {}
-
-    def restore(self, device: Device, settings: Mapping[str, str]) -> tuple[Outgoing, ...]:  # noqa: ARG002
-        """Write nothing: an install changes no setting. Never raises."""
-        return ()
-
-    def commit(self, device: Device, attempt_id: str) -> tuple[Outgoing, ...]:  # noqa: ARG002 - the Protocol's
-        """Write nothing: there is no trial. Never raises."""
-        return ()
-
-    def rollback(self, device: Device, attempt_id: str) -> tuple[Outgoing, ...]:  # noqa: ARG002 - the Protocol's
-        """Write nothing: no command to change slots is documented. Never raises."""
-        return ()
 
 
 def _call(topic: str, question: str, method: str, params: Mapping[str, str] | None = None) -> Outgoing:

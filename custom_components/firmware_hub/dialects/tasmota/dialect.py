@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from typing import override
 
 from ...core.errors import BadInput, Reason, Refused
 from ...core.inputs import (
@@ -28,7 +29,7 @@ from ...core.inputs import (
 from ...core.model import Artifact, ArtifactRole, Device, DeviceFacts, Release
 from ...core.ports import AddressBook, Capabilities
 from ...core.untrusted import Object, clean_label, read_object, read_text
-from ..base import InstallOrder, Message, Outgoing
+from ..base import InstallOrder, Message, Outgoing, PlainInstalls
 from . import answers, orders
 from .topics import STAT_WORDS, TELE_WORDS, Topics, is_below_another, read_topics, speaks_as
 
@@ -46,7 +47,7 @@ _BUILD_DEFAULT = "1"  # "OtaUrl 1" goes back to the address that the image was b
 _NAME = "tasmota"
 
 
-class TasmotaDialect:
+class TasmotaDialect(PlainInstalls):
     """Tasmota on ESP8266 and ESP32."""
 
     name = _NAME
@@ -143,6 +144,7 @@ class TasmotaDialect:
             raise Refused(Reason.MALFORMED, "an address that a Backlog cannot hold", path="url")
         return (Outgoing(f"{channel['command']}Backlog", f"{answers.OTA_URL} {order.url}; Upgrade 1"),)
 
+    @override
     def borrows(self, device: Device) -> Mapping[str, str]:
         """Return the address of updates as the device last named it.
 
@@ -153,6 +155,7 @@ class TasmotaDialect:
             raise Refused(Reason.NO_SETTINGS_KNOWN, answers.OTA_URL)
         return {answers.OTA_URL: device.settings[answers.OTA_URL]}
 
+    @override
     def restore(self, device: Device, settings: Mapping[str, str]) -> tuple[Outgoing, ...]:
         """Put the address of updates back. Never raises.
 
@@ -162,14 +165,6 @@ class TasmotaDialect:
         if not prefix or address is None:
             return ()
         return (Outgoing(f"{prefix}{answers.OTA_URL}", address or _BUILD_DEFAULT),)
-
-    def commit(self, device: Device, attempt_id: str) -> tuple[Outgoing, ...]:  # noqa: ARG002 - the Protocol's
-        """Write nothing: there is no trial. Never raises."""
-        return ()
-
-    def rollback(self, device: Device, attempt_id: str) -> tuple[Outgoing, ...]:  # noqa: ARG002 - the Protocol's
-        """Write nothing: there is no other slot. Never raises."""
-        return ()
 
 
 @dataclass(frozen=True, slots=True)

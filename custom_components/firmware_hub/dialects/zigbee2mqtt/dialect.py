@@ -31,7 +31,7 @@ from ...core.model import Artifact, Device, Release
 from ...core.ports import AddressBook, Capabilities
 from ...core.untrusted import read_object
 from ...core.version import Order, compare
-from ..base import InstallOrder, Message, Outgoing
+from ..base import InstallOrder, Message, Outgoing, PlainInstalls
 from . import answers
 from .devices import TAKES_URL, WAITS, read_devices
 from .states import read_availability, read_online, read_state
@@ -56,7 +56,7 @@ _URL = re.compile(r"https?://[!-~]+", re.ASCII)
 _DOWNGRADE = "/downgrade"
 
 
-class Zigbee2MqttDialect:
+class Zigbee2MqttDialect(PlainInstalls):
     """Devices behind Zigbee2MQTT, of any number of bridges on one broker."""
 
     name = NAME
@@ -166,22 +166,6 @@ class Zigbee2MqttDialect:
         """
         # One that comes too late is refused on the topic of updates: it must not look like the update's own answer.
         return _request(device, "update/abort", f"{answers.transaction(device, attempt_id)}/abort")
-
-    def borrows(self, device: Device) -> Mapping[str, str]:  # noqa: ARG002 - the Protocol's
-        """Return nothing: an install changes no setting. Never raises."""
-        return {}
-
-    def restore(self, device: Device, settings: Mapping[str, str]) -> tuple[Outgoing, ...]:  # noqa: ARG002
-        """Write nothing: an install changes no setting. Never raises."""
-        return ()
-
-    def commit(self, device: Device, attempt_id: str) -> tuple[Outgoing, ...]:  # noqa: ARG002 - the Protocol's
-        """Write nothing: there is no trial. Never raises."""
-        return ()
-
-    def rollback(self, device: Device, attempt_id: str) -> tuple[Outgoing, ...]:  # noqa: ARG002 - the Protocol's
-        """Write nothing: an older image is an install of its own. Never raises."""
-        return ()
 
     @staticmethod
     def _way(order: InstallOrder) -> str:
