@@ -7,6 +7,7 @@ from dataclasses import replace
 from socket import getaddrinfo
 from typing import Any
 
+import aiomqtt
 import pytest
 
 from custom_components.firmware_hub.core.errors import OutsideFailed, Reason
@@ -20,6 +21,7 @@ from custom_components.firmware_hub.transport.broker import (
 )
 from simulator.broker import HOST, Broker, SecondDoor, free_port
 from simulator.certificates import Authority
+from simulator.tap import BrokerTap
 
 from .conftest import Heard, no_thread, unexpected
 
@@ -176,3 +178,29 @@ async def test_the_broker_is_found_when_it_comes_later(heard: Heard) -> None:
 def test_secrets_are_not_printed(address: BrokerAddress) -> None:
     assert "a secret" not in repr(address)
     assert "PRIVATE KEY" not in repr(address)
+
+
+async def test_what_is_wanted_while_a_connection_catches_up_is_heard(
+    broker: Broker, tap: BrokerTap, heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    transport = BrokerTransport(BrokerAddress(broker.host, broker.port), "hub", no_thread, unexpected)
+    subscribe, unsubscribe = aiomqtt.Client.subscribe, aiomqtt.Client.unsubscribe
+
+    async def subscribed(client: aiomqtt.Client, *topics: Any) -> Any:
+        await transport.async_unsubscribe(["left/#"])
+        return await subscribe(client, *topics)
+
+    async def unsubscribed(client: aiomqtt.Client, *topics: Any) -> None:
+        await transport.async_subscribe(["late/#"])
+        await unsubscribe(client, *topics)
+
+    monkeypatch.setattr(aiomqtt.Client, "subscribe", subscribed)
+    monkeypatch.setattr(aiomqtt.Client, "unsubscribe", unsubscribed)
+    await transport.async_subscribe(["left/#", "kept/#"])
+    await transport.async_start(heard.on_message, heard.on_link)
+    await heard.link(connected=True)
+    for topic in ("left/1", "late/1", "kept/1"):
+        await tap.publish(topic, topic)
+    await heard.message(b"kept/1")
+    assert [one.topic for one in heard.messages] == ["late/1", "kept/1"]
+    await transport.async_stop()

@@ -198,18 +198,24 @@ class BrokerTransport:
     async def _async_serve(self, client: aiomqtt.Client) -> None:
         if self._stopping:
             return
-        asked: dict[str, None] = {}
-        while fresh := [name for name in self._filters if name not in asked]:
-            asked.update(dict.fromkeys(fresh))
-            await _subscribe(client, fresh)
-        if stale := [name for name in asked if name not in self._filters]:
-            await client.unsubscribe(stale)
+        await self._async_catch_up(client)
         self._client = client
         if self._on_link is not None:
             self._on_link(True)
         hand_over = catch_log_exception(self._hand_over, lambda message: f"Message on {message.topic!r}")
         async for message in client.messages:
             hand_over(Message(message.topic.value, message.payload, message.retain))
+
+    async def _async_catch_up(self, client: aiomqtt.Client) -> None:
+        """Ask for what is wanted, and give up what is not any more, until nothing changed while that was said."""
+        asked: dict[str, None] = {}
+        while asked.keys() != self._filters.keys():
+            fresh = [name for name in self._filters if name not in asked]
+            stale = [name for name in asked if name not in self._filters]
+            asked = dict.fromkeys(self._filters)
+            await _subscribe(client, fresh)
+            if stale:
+                await client.unsubscribe(stale)
 
     @callback
     def _hand_over(self, message: Message) -> None:
