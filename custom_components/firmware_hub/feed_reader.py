@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 from homeassistant.core import HomeAssistant
 from homeassistant.util import dt as dt_util
@@ -55,12 +56,12 @@ class FeedReader:
             fetched = await self._downloader.async_fetch(source.request(state.feed), etag=etag, feed=state.feed)
         except OutsideFailed as failed:
             retry_after = getattr(failed, "retry_after_s", None)
-            self._report(i.FetchFailed(feed_id, failed.reason, failed.detail, retry_after))
+            self._tell(state.feed, i.FetchFailed(feed_id, failed.reason, failed.detail, retry_after))
             return
         if fetched.status == "unchanged":
-            self._report(i.ManifestUnchanged(feed_id))
-            return
-        await self.async_read(feed_id, fetched.body, fetched.etag)
+            self._tell(state.feed, i.ManifestUnchanged(feed_id))
+        elif self._is_as_asked(state.feed):
+            await self.async_read(feed_id, fetched.body, fetched.etag)
 
     async def async_read(self, feed_id: str, raw: bytes, etag: str, *, row: e.FeedRow | None = None) -> None:
         """Verify and read a feed's bytes in a worker thread: large manifests must not hold up the event loop."""
@@ -75,7 +76,9 @@ class FeedReader:
         try:
             manifest = await self._hass.async_add_executor_job(read_manifest, raw, state.trusted_feed, source)
         except HubError as refused:
-            self._report(i.ManifestRefused(feed_id, refused.reason, refused.path, refused.detail))
+            self._tell(state.feed, i.ManifestRefused(feed_id, refused.reason, refused.path, refused.detail))
+            return
+        if not self._is_as_asked(state.feed):
             return
         self._raw[feed_id] = raw
         fetched_at = row.fetched_at if row else dt_util.utcnow()
@@ -94,13 +97,22 @@ class FeedReader:
                 return
             if isinstance(refused, OutsideFailed):
                 retry_after = getattr(refused, "retry_after_s", None)
-                self._report(i.FetchFailed(feed.id, refused.reason, refused.detail, retry_after))
+                self._tell(feed, i.FetchFailed(feed.id, refused.reason, refused.detail, retry_after))
             else:
-                self._report(i.ManifestRefused(feed.id, refused.reason, refused.path, refused.detail))
+                self._tell(feed, i.ManifestRefused(feed.id, refused.reason, refused.path, refused.detail))
             return
         before = self._feeds.states[feed.id].manifest if feed.id in self._feeds.states else None
         if row is None and before is not None and before.digest == manifest.digest:
-            self._report(i.ManifestUnchanged(feed.id))
+            self._tell(feed, i.ManifestUnchanged(feed.id))
             return
         fetched_at = row.fetched_at if row else dt_util.utcnow()
-        self._report(i.ManifestRead(feed.id, manifest, data.payload, "", fetched_at, from_store=row is not None))
+        self._tell(feed, i.ManifestRead(feed.id, manifest, data.payload, "", fetched_at, from_store=row is not None))
+
+    def _tell(self, feed: Feed, item: i.Input) -> None:
+        if self._is_as_asked(feed):
+            self._report(item)
+
+    def _is_as_asked(self, feed: Feed) -> bool:
+        """Whether a feed is still what it was when it was asked; what another address answers is asked for anew."""
+        state = self._feeds.states.get(feed.id)
+        return state is not None and replace(state.feed, title=feed.title) == feed

@@ -1,7 +1,12 @@
 """What a feed's server is asked: only for what is new, and for all of it when what was kept is lost."""
 
+import asyncio
 import sqlite3
 from contextlib import closing
+from dataclasses import dataclass, field
+
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from custom_components.firmware_hub.const import DOMAIN
 from custom_components.firmware_hub.core.errors import Reason
@@ -15,6 +20,32 @@ async def asked(home: Home, times: int) -> Asked:
     await until(lambda: home.feed_sequence("feed1") == home.vendor.sequence)
     await home.hass.async_block_till_done()
     return home.vendor.asked(MANIFEST_PATH)[-1]
+
+
+@dataclass
+class Slow:
+    """A server that takes its time to answer."""
+
+    body: bytes
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
+    may_answer: asyncio.Event = field(default_factory=asyncio.Event)
+    answered: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """Answer when it is allowed to."""
+        self.asked.set()
+        await self.may_answer.wait()
+        response = web.Response(body=self.body)
+        await response.prepare(request)
+        await response.write_eof()
+        self.answered.set()
+        return response
+
+
+def move(home: Home, url: str) -> None:
+    """Give the feed another address, as its owner does."""
+    subentry = home.entry.subentries["feed1"]
+    home.hass.config_entries.async_update_subentry(home.entry, subentry, data={**subentry.data, "url": url})
 
 
 async def test_what_is_known_is_not_sent_again(home: Home) -> None:
@@ -34,11 +65,26 @@ async def test_what_was_kept_over_a_restart_is_not_sent_again(home: Home) -> Non
 
 async def test_what_another_address_said_does_not_come_back_with_a_restart(home: Home) -> None:
     await asked(home, 1)
-    subentry = home.entry.subentries["feed1"]
-    home.hass.config_entries.async_update_subentry(home.entry, subentry, data={**subentry.data, "url": NOWHERE})
+    move(home, NOWHERE)
     await until(lambda: home.hub.hub_view().feeds[-1].last_error is Reason.UNREACHABLE)
     await home.hass.config_entries.async_reload(home.entry.entry_id)
     await until(lambda: home.hub.hub_view().feeds[-1].last_error is Reason.UNREACHABLE)
+    assert home.feed_sequence("feed1") is None
+
+
+async def test_what_another_address_still_had_to_say_counts_no_more(home: Home) -> None:
+    await asked(home, 1)
+    slow, application = Slow(home.vendor.manifest()), web.Application()
+    application.router.add_get("/", slow.answer)
+    async with TestServer(application) as server:
+        move(home, str(server.make_url("/")))
+        async with asyncio.timeout(10):
+            await slow.asked.wait()
+            move(home, NOWHERE)
+            await until(lambda: home.hub.hub_view().feeds[-1].last_error is Reason.UNREACHABLE)
+            slow.may_answer.set()
+            await slow.answered.wait()
+            await until(lambda: not any("fetch feed1" in task.get_name() for task in home.entry._background_tasks))
     assert home.feed_sequence("feed1") is None
 
 
