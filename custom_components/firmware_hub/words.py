@@ -81,8 +81,9 @@ def live_words(hass: HomeAssistant, view: DeviceView) -> str:
     """Return in a few words what happens or is waited for just now; empty when there is nothing to say."""
     install = view.install
     if install is None or install.state.is_end:
-        failed = view.last is not None and has_failed(view.last) and view.offer is not None
-        return text(hass, "live_failed_before") if failed else ""
+        if view.last is None or view.offer is None or not has_failed(view.last):
+            return ""
+        return text(hass, "live_failed_before" if recovers(view.last) else "live_dark_before")
     if not install.state.is_waiting:
         return text(hass, f"live_{install.state}")
     if view.starts_at is not None and view.reason in (None, Reason.WAITS_FOR_WINDOW):

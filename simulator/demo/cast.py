@@ -138,14 +138,14 @@ ILL = Script(
     "rolled_back",
     "rolled_back_unhealthy",
     moves_on=False,
-    repairs=("install_failed", "model_stopped"),
+    repairs=("install_failed",),
 )
 UNCHANGED = Script(
     "comes back on the old version",
     "failed",
     "came_back_old",
     moves_on=False,
-    repairs=("install_failed", "model_stopped"),
+    repairs=("install_failed",),
 )
 LOST = Script(
     "never comes back",
@@ -153,7 +153,7 @@ LOST = Script(
     "no_return",
     moves_on=False,
     answers=False,
-    repairs=("device_dark", "model_stopped"),
+    repairs=("device_dark",),
 )
 ASLEEP = Script("sleeps, and is installed when it wakes")
 FORGED = Script("its vendor's manifest is forged", "", commands=0, moves_on=False, repairs=("manifest_refused",))

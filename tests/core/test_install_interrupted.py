@@ -28,7 +28,7 @@ from custom_components.firmware_hub.core.model import InstallState as S
 from custom_components.firmware_hub.core.records import Snapshot
 from custom_components.firmware_hub.core.settings import Settings
 
-from .builders import DAY, HOUR, MINUTE, NIGHT, NOON, PLUG, SECOND, install, of_kind
+from .builders import DAY, HOUR, LAMP, MINUTE, NIGHT, NOON, PLUG, SECOND, install, of_kind
 from .script import Script
 
 SETTLE = limits.VERIFY_SETTLE
@@ -349,6 +349,7 @@ def test_a_verdict_that_could_not_be_written_is_written_and_told_when_it_can_be(
 
 def test_a_stop_that_could_not_be_written_is_told_when_it_can_be() -> None:
     script = installing()
+    script.report(device_id=LAMP)
     script.wait(10 * MINUTE)
     script.disk.works = False
     script.wait(limits.PREFLIGHT_TIMEOUT)

@@ -21,7 +21,7 @@ from custom_components.firmware_hub.core.inputs import ForgetRequested, RetryReq
 from custom_components.firmware_hub.core.install import Context, Sighted, Sighting, step
 from custom_components.firmware_hub.core.model import InstallState as S
 
-from .builders import DAY, HOUR, MINUTE, NIGHT, PLUG, SECOND, capabilities, commanded, of_kind
+from .builders import DAY, HOUR, LAMP, MINUTE, NIGHT, PLUG, SECOND, capabilities, commanded, of_kind
 from .script import Script
 
 SETTLE = limits.VERIFY_SETTLE
@@ -361,6 +361,7 @@ def given_up(dialect: str = "open", slots: int = 1) -> Script:
 
 def test_a_device_that_comes_back_late_proves_itself_and_the_record_is_corrected() -> None:
     script = given_up()
+    script.report(device_id=LAMP)
     assert [issue.kind for issue in of_kind(script.effects, RaiseIssue)] == [
         IssueKind.DEVICE_DARK,
         IssueKind.MODEL_STOPPED,

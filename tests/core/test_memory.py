@@ -264,6 +264,7 @@ class TestInstallsOnAFullDisk:
         assert of_kind(effects, StopServing)
 
     def test_a_failure_is_told_again_with_the_stop_that_it_caused(self, home: Home) -> None:
+        home.report(LAMP)
         home.approve()
         home.commanded()
         lost = home.fail()

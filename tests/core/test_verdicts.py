@@ -305,6 +305,54 @@ def test_a_stopped_model_goes_on_by_a_persons_word() -> None:
     assert (row.subject, row.values) == ("Acme/PLUG-S1", {"by": "anna"})
 
 
+def alone() -> Script:
+    """The only device of its model was lost."""
+    script = Script().commanded()
+    script.wait(10 * MINUTE + limits.PREFLIGHT_TIMEOUT)
+    assert script.verdict == (S.TIMED_OUT, Reason.NO_RETURN)
+    return script
+
+
+def test_a_stop_that_holds_nothing_up_is_no_repair_of_its_own() -> None:
+    script = alone()
+    assert of_model(script.effects) == []
+    assert LifecycleKind.MODEL_STOPPED in [told.kind for told in of_kind(script.effects, Announce)]
+    assert of_model(script.report("1.0.1")) == []  # it is still the only one
+
+
+def test_a_stop_becomes_a_repair_when_another_device_of_the_model_is_known() -> None:
+    script = alone()
+    script.restart()
+    (issue,) = of_model(script.report(device_id=LAMP))
+    assert (issue.subject, issue.reason) == ("Acme/PLUG-S1", Reason.NO_RETURN)
+    assert (issue.values["device"], issue.values["device_id"]) == ("plug", PLUG)
+    assert of_model(script.report(device_id=FAN, model="LAMP-1")) == []
+
+
+def test_a_stop_whose_device_was_removed_names_it_by_its_identity() -> None:
+    script = alone()
+    script.tell(ForgetRequested(PLUG, "anna"))
+    (issue,) = of_model(script.report(device_id=LAMP))
+    assert issue.values["device"] == PLUG
+
+
+def test_a_stop_becomes_a_repair_when_it_holds_up_the_device_that_caused_it() -> None:
+    script = alone()
+    script.report()
+    (issue,) = of_model(script.approve())
+    assert issue.values["device_id"] == PLUG
+    assert script.view().reason is Reason.MODEL_STOPPED
+    effects = script.tell(ModelReleased(PLUG, "anna"))
+    assert ClearIssue(IssueKind.MODEL_STOPPED, "Acme/PLUG-S1") in effects
+    assert script.view().state is S.INSTALLING
+
+
+def test_another_try_of_a_device_is_not_held_up_by_its_own_stop() -> None:
+    script = alone()
+    script.report()
+    assert of_model(script.tell(RetryRequested(PLUG, "anna"))) == []
+
+
 def test_a_stop_outlives_a_restart() -> None:
     script = stopped()
     script.restart()

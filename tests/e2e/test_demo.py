@@ -15,7 +15,7 @@ from simulator.demo.home_assistant import ROOT
 SCRIPT = ROOT / "script" / "demo"
 LONGEST = 4 * 60
 VERDICTS = {"succeeded": 5, "rolled_back": 1, "failed": 1, "timed_out": 1}
-REPAIRS = ["device_dark", *["install_failed"] * 2, "manifest_refused", *["model_stopped"] * 3]
+REPAIRS = ["device_dark", *["install_failed"] * 2, "manifest_refused"]
 
 
 async def run_demo(*arguments: str) -> Process:

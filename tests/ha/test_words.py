@@ -113,6 +113,8 @@ def test_whatever_runs_has_words(hass: HomeAssistant, state: InstallState) -> No
 def test_a_failed_try_is_remembered_while_there_is_an_offer(hass: HomeAssistant) -> None:
     last = replace(INSTALL, state=InstallState.FAILED)
     assert words.live_words(hass, replace(VIEW, last=last)) == "The last try failed"
+    dark = replace(last, state=InstallState.TIMED_OUT)
+    assert words.live_words(hass, replace(VIEW, last=dark)) == "Not working since the last try"
     assert words.live_words(hass, replace(VIEW, last=last, offer=None)) == ""
     assert words.live_words(hass, replace(VIEW, last=replace(last, state=InstallState.SUCCEEDED))) == ""
 

@@ -187,6 +187,11 @@ class Fleet:
         """Return the models of a family that there are."""
         return self._models.get(dialect, {}).keys()
 
+    def has_others(self, manufacturer: str, model: str, device_id: DeviceId) -> bool:
+        """Whether another device of a model is known. Cost: the number of different kinds of device."""
+        alike = (ids for key, ids in self.by_fit.items() if (key.manufacturer, key.model) == (manufacturer, model))
+        return any(ids - {device_id} for ids in alike)
+
     def in_network(self, dialect: str, network: str) -> tuple[Device, ...]:
         """Return the devices behind one bridge. Costs one look at every device."""
         devices = self.devices.values()

@@ -73,7 +73,7 @@ class Installer:
         self._doubts = Doubts(agenda)
         self._handover = Handover(fleet, self.rollout, self.keeper, self.current, self.happen)
         self.plan_due = False
-        self._verdicts = Verdicts(fleet, agenda, self.rollout, capabilities)
+        self.verdicts = Verdicts(fleet, agenda, self.rollout, capabilities)
         self._by_id: dict[str, DeviceId] = {}
         self._urgent: dict[str, None] = {}
         self._too_short: set[str] = set()
@@ -94,7 +94,7 @@ class Installer:
             if not install.state.is_end:
                 self._keep(install)
                 continue
-            self.last[install.device_id] = self._verdicts.remember(install, turn)
+            self.last[install.device_id] = self.verdicts.remember(install, turn)
         for install in list(self.current.values()):
             self._limit(install)
             self._agenda.set("approval", install.device_id, install.approval.expires)
@@ -171,7 +171,7 @@ class Installer:
 
     def release(self, stops: Iterable[Stop], turn: Turn, **by: str) -> None:
         """Let stopped models go on."""
-        self._verdicts.release(stops, turn, **by)
+        self.verdicts.release(stops, turn, **by)
         self.plan_due = True
 
     def forget(self, device_id: DeviceId, turn: Turn) -> None:
@@ -235,13 +235,13 @@ class Installer:
         self._urgent.pop(install.device_id, None)
         for kind in ("install", "approval", "parked"):
             self._agenda.set(kind, install.device_id, None)
-        self.last[install.device_id] = self._verdicts.take(install, self.keeper.settings.pilot_settle, turn)
+        self.last[install.device_id] = self.verdicts.take(install, self.keeper.settings.pilot_settle, turn)
         self.lending.give_back(install.device_id, turn)
         self._handover.look_due = self.plan_due = True
 
     def tell_again(self, install: Install, turn: Turn) -> None:
         """Tell a verdict again that could not be told when it was given."""
-        self._verdicts.tell_again(install, turn)
+        self.verdicts.tell_again(install, turn)
 
     def sighted(self, device: Device, turn: Turn, *, rebooted: bool, moved: bool) -> None:
         """Tell an install what its device itself said, live, of its own version."""
@@ -337,7 +337,7 @@ class Installer:
 
     def settled(self, install_id: str, turn: Turn) -> None:
         """The first device of a release has had its settling time."""
-        install = self._verdicts.settled(install_id, turn, connected=self.keeper.state.connected)
+        install = self.verdicts.settled(install_id, turn, connected=self.keeper.state.connected)
         if install is not None and self.last.get(install.device_id, install).id == install.id:
             self.last[install.device_id] = install
             if install.settle_until is None:  # how long it goes on is found out anew after a restart

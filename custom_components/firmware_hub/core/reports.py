@@ -164,6 +164,7 @@ class Reports:
             )
         if merge.fit_changed:
             self._wake_feeds(device, merge.before is None, turn)
+            self._installer.verdicts.joined(device, turn)
         if merge.before is None or merge.moved:
             turn.do(ListenTo(device.id))
         if merge.moved and merge.before is not None and not merge.before.addresses:

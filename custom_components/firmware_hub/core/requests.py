@@ -132,6 +132,7 @@ class Requests:
         turn.audit("approved", device.id, install=install.id, by=by, version=offer.version, digest=offer.digest)
         turn.announce(LifecycleKind.APPROVED, device.id, by=by, **event_values(install, device))
         self._installer.approve(install, turn)
+        self._installer.verdicts.approved(install, turn)
         turn.refresh_hub = True
         if not self._address_asked:
             self._address_asked = True

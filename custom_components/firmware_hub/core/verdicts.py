@@ -4,7 +4,8 @@ Rules (design section 3, invariant 8; section 6, repairs):
 
 * The notice says first whether the device works. A repair is raised only for what a person should hear of.
 * A stop is told once, with the device that caused it; it is taken back when that device comes through after all, or by
-  a person's word.
+  a person's word. It is a repair of its own only where it holds something up: as soon as another device of the model is
+  known, or when the device itself is approved for a release that its own stop holds.
 * A pilot's settling time ends well only if the device still runs the release, is not known to be gone and has not
   failed its self-test; missing counts as not passed.
 * Its last word must be one since the connection. Otherwise it is asked, and its time goes on; whoever is there to be
@@ -106,11 +107,34 @@ class Verdicts:
             "device": device.name or device.id,
             "verdict": stop.verdict.value,
         }
-        subject = _subject((stop.manufacturer, stop.model))
-        turn.audit("model_stopped", subject, version=stop.version, device=device.id)
+        model = (stop.manufacturer, stop.model)
+        turn.audit("model_stopped", _subject(model), version=stop.version, device=device.id)
         turn.announce(LifecycleKind.MODEL_STOPPED, device.id, **values)
-        values["device_id"] = device.id
-        turn.do(RaiseIssue(IssueKind.MODEL_STOPPED, subject, Severity.ERROR, True, stop.reason, values))
+        if self._fleet.has_others(*model, device.id):
+            turn.do(self._repair(stop))
+
+    def joined(self, device: Device, turn: Turn) -> None:
+        """Take in which model a device is of: what another one stopped holds this one up from now on."""
+        stops = self._rollout.stopped((device.manufacturer, device.model))
+        turn.do(*(self._repair(stop) for stop in stops if stop.device_id != device.id))
+
+    def approved(self, install: Install, turn: Turn) -> None:
+        """Take in an approval: the device's own stop may hold it up, and nobody was told how to let it go on."""
+        if self._rollout.blocked(install) is Reason.MODEL_STOPPED:
+            turn.do(*(self._repair(stop) for stop in self._rollout.caused_by(install.device_id)))
+
+    def _repair(self, stop: Stop) -> RaiseIssue:
+        device = self._fleet.get(stop.device_id)
+        values = {
+            "manufacturer": stop.manufacturer,
+            "model": stop.model,
+            "version": stop.version,
+            "device": (device and device.name) or stop.device_id,
+            "verdict": stop.verdict.value,
+            "device_id": stop.device_id,
+        }
+        subject = _subject((stop.manufacturer, stop.model))
+        return RaiseIssue(IssueKind.MODEL_STOPPED, subject, Severity.ERROR, True, stop.reason, values)
 
     def _healed(self, install: Install, turn: Turn) -> None:
         """Take back the stops that a device caused which then proved itself."""
