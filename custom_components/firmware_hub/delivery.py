@@ -76,10 +76,11 @@ class Delivery:
         Raises Refused or OutsideFailed.
         """
         release = install.offer.release
+        image = self._files[install.id][release.main.pin]
         name = next(iter(BY_NAME[device.dialect].serve_as(release)))
         given, owner = self._place()
         url = await self._server.async_address(install.id, name, given)
-        digest = await self._blocking(_md5, self._files[install.id][release.main.pin])
+        digest = await self._blocking(_md5, image)
         said = announcer.announcement(device, release, url, digest)
         path = await self._downloader.async_keep(said.encode(), install.id)
         place = device_place(owner, device.id)

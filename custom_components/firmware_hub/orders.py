@@ -87,6 +87,7 @@ class Orders:
         """Serve, look once more, and publish the one install command of this attempt."""
         try:
             message = await self._async_install_message(effect)
+            self._current(effect.install_id, effect.device_id)  # it may have been removed meanwhile
             if effect.not_after is not None and dt_util.utcnow() > effect.not_after:
                 raise OutsideFailed(Reason.WAITS_FOR_WINDOW)
             if not self._transport.connected:
@@ -97,6 +98,7 @@ class Orders:
             self._report(i.CommandNotSent(effect.install_id, effect.attempt_id, refused.reason))
         else:
             self._report(i.CommandSent(effect.install_id, effect.attempt_id))
+        await self._async_stop_if_over(effect.install_id)
 
     async def _async_install_message(self, effect: e.SendInstall) -> Outgoing:
         install, device = self._current(effect.install_id, effect.device_id)
@@ -137,22 +139,27 @@ class Orders:
             return
         try:
             await self._async_bring(install, device, effect.artifacts)
-            if (announcer := ANNOUNCERS.get(device.dialect)) is not None:
+            announcer = ANNOUNCERS.get(device.dialect)
+            if announcer is not None and self._hub.installer.find(install.id) is not None:
                 await self._delivery.async_supply(install, device, announcer)
         except HubError as refused:
             self._report(i.ArtifactsFailed(effect.install_id, refused.reason, refused.detail))
         else:
             self._report(i.ArtifactsReady(effect.install_id))
+        await self._async_stop_if_over(install.id)
 
     async def async_serve_again(self, effect: e.ServeAgain) -> None:
         """Serve what a device may still be fetching since before a restart."""
         install, device = self._current(effect.install_id, effect.device_id)
         await self._async_bring(install, device, install.offer.release.artifacts)
-        if self._hub.installer.find(install.id) is None:
-            # It ended while its files were on their way.
-            await self._delivery.async_stop(install.id)
-            return
-        await self._async_serve(install, device)
+        if self._hub.installer.find(install.id) is not None:
+            await self._async_serve(install, device)
+        await self._async_stop_if_over(install.id)
+
+    async def _async_stop_if_over(self, install_id: str) -> None:
+        """Leave nothing of an install that ended while its files were on their way."""
+        if self._hub.installer.find(install_id) is None:
+            await self._delivery.async_stop(install_id)
 
     @callback
     def on_access(self, access: Access) -> None:
