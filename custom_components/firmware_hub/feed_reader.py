@@ -66,7 +66,7 @@ class FeedReader:
     async def async_read(self, feed_id: str, raw: bytes, etag: str, *, row: e.FeedRow | None = None) -> None:
         """Verify and read a feed's bytes in a worker thread: large manifests must not hold up the event loop."""
         state = self._feeds.states.get(feed_id)
-        if state is None or (row is not None and not raw):
+        if state is None or (row is not None and not (raw and row.origin in {"", state.feed.origin})):
             return
         source = SOURCES[state.feed.source]
         if isinstance(source, TufRepositorySource):

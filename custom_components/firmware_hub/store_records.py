@@ -27,13 +27,14 @@ def read_snapshot(connection: sqlite3.Connection) -> Snapshot:
         installs=tuple(from_json(Install, text) for text in _texts(connection, _INSTALLS)),
         ledger=tuple(from_json(LedgerRow, text) for text in _texts(connection, "SELECT record FROM ledger")),
         feeds=tuple(
-            FeedRow(feed_id, raw, etag, datetime.fromisoformat(at) if at else None)
-            for feed_id, raw, etag, at in connection.execute("SELECT feed_id, raw, etag, fetched_at FROM feeds")
+            FeedRow(feed_id, raw, etag, datetime.fromisoformat(at) if at else None, origin)
+            for feed_id, raw, etag, at, origin in connection.execute(_FEEDS)
         ),
         meta=dict(connection.execute("SELECT key, value FROM meta")),
     )
 
 
+_FEEDS = "SELECT feed_id, raw, etag, fetched_at, origin FROM feeds"
 _INSTALLS = """
 SELECT record FROM installs WHERE ended = 0
 UNION ALL
@@ -98,7 +99,10 @@ def _statements(save: Save) -> Iterable[tuple[str, list[tuple[object, ...]]]]:
         (_LEDGER, [(row.feed_id, to_json(row)) for row in save.ledger]),
         (
             _FEED,
-            [(row.feed_id, row.etag, row.fetched_at and row.fetched_at.isoformat(), row.raw) for row in save.feeds],
+            [
+                (row.feed_id, row.etag, row.fetched_at and row.fetched_at.isoformat(), row.raw, row.origin)
+                for row in save.feeds
+            ],
         ),
         (_META, list(save.meta.items())),
     )
@@ -113,8 +117,8 @@ _LEDGER = (
     "INSERT INTO ledger (feed_id, record) VALUES (?, ?) ON CONFLICT (feed_id) DO UPDATE SET record = excluded.record"
 )
 _FEED = (
-    "INSERT INTO feeds (feed_id, etag, fetched_at, raw) VALUES (?, ?, ?, ?) ON CONFLICT (feed_id) "
-    "DO UPDATE SET etag = excluded.etag, fetched_at = excluded.fetched_at, raw = excluded.raw"
+    "INSERT INTO feeds (feed_id, etag, fetched_at, raw, origin) VALUES (?, ?, ?, ?, ?) ON CONFLICT (feed_id) DO UPDATE "
+    "SET etag = excluded.etag, fetched_at = excluded.fetched_at, raw = excluded.raw, origin = excluded.origin"
 )
 _META = "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value"
 

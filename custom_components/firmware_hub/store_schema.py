@@ -44,7 +44,9 @@ _FIRST_SCHEMA: Final = (
        BEGIN SELECT RAISE(ABORT, 'the audit table is append-only'); END""",
 )
 
-_MIGRATIONS: Final = (_FIRST_SCHEMA,)
+_ORIGINS: Final = ("ALTER TABLE feeds ADD COLUMN origin TEXT NOT NULL DEFAULT ''",)
+
+_MIGRATIONS: Final = (_FIRST_SCHEMA, _ORIGINS)
 """One entry per schema version, each a list of statements that runs in one transaction. Entries are only ever added."""
 
 

@@ -115,6 +115,12 @@ class TestFetching:
         effects = home.tell(FeedsChanged((feed(**change),)))
         assert saved(effects).feeds == (FeedRow("acme", b""),)
 
+    def test_what_is_kept_says_where_it_is_from(self, home: Home) -> None:
+        (row,) = saved(home.publish()).feeds
+        assert row.origin == feed().origin == feed(title="Acme Ltd").origin
+        others = [feed(**change).origin for change in ({"url": "https://a"}, {"files_url": "b"}, {"authority": "b"})]
+        assert len({row.origin, *others}) == 4
+
     def test_another_title_forgets_nothing(self, home: Home) -> None:
         effects = home.tell(FeedsChanged((feed(title="Acme Ltd"),)))
         assert [row for save in of_kind(effects, Save) for row in save.feeds] == []

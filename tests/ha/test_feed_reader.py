@@ -72,6 +72,15 @@ async def test_what_another_address_said_does_not_come_back_with_a_restart(home:
     assert home.feed_sequence("feed1") is None
 
 
+async def test_what_another_address_said_does_not_come_back_when_the_feed_moved_while_nobody_looked(home: Home) -> None:
+    await asked(home, 1)
+    assert await home.hass.config_entries.async_unload(home.entry.entry_id)
+    move(home, NOWHERE)
+    assert await home.hass.config_entries.async_setup(home.entry.entry_id)
+    await until(lambda: home.hub.hub_view().feeds[-1].last_error is Reason.UNREACHABLE)
+    assert home.feed_sequence("feed1") is None
+
+
 async def test_what_another_address_still_had_to_say_counts_no_more(home: Home) -> None:
     await asked(home, 1)
     slow, application = Slow(home.vendor.manifest()), web.Application()

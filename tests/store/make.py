@@ -58,7 +58,7 @@ def everything() -> Save:
         devices=(device(),),
         installs=(install(),),
         ledger=(LedgerRow("acme", 42, "cd" * 32, NOW, {"PLUG-S1/1.1.0": "ab" * 32}, {"PLUG-S1": 17}),),
-        feeds=(FeedRow("acme", b"\x00raw\xff", '"etag"', NOW),),
+        feeds=(FeedRow("acme", b"\x00raw\xff", '"etag"', NOW, "origin"),),
         meta={"last_seen": NOW.isoformat()},
         audit=(audit(version="1.1.0"),),
     )

@@ -44,13 +44,14 @@ class LedgerRow:
 class FeedRow:
     """The last good answer of a feed: raw bytes as fetched, to be verified and read again after a restart.
 
-    No bytes: there is none since its owner changed it.
+    No bytes: there is none since its owner changed it. ``origin`` is that of the feed which said it; empty: not known.
     """
 
     feed_id: str
     raw: bytes
     etag: str = ""
     fetched_at: datetime | None = None
+    origin: str = ""
 
 
 @dataclass(frozen=True, slots=True)

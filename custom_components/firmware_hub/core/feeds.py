@@ -232,7 +232,7 @@ class Feeds:
             fetching_since=state.fetching_since if item.from_store else None,
         )
         touched = self.catalogue.replace(item.manifest)
-        keep = None if item.from_store else FeedRow(item.feed_id, item.raw, item.etag, fetched_at)
+        keep = None if item.from_store else FeedRow(item.feed_id, item.raw, item.etag, fetched_at, state.feed.origin)
         return row, keep, touched
 
     def is_newest(self, row: FeedRow) -> bool:

@@ -232,6 +232,11 @@ class Feed:
     hosts: tuple[str, ...] = ()
     authority: str = ""
 
+    @property
+    def origin(self) -> str:
+        """A digest of its addresses and its authority: what was said under others is not its word."""
+        return hashlib.sha256(repr((self.url, self.files_url, self.authority)).encode()).hexdigest()
+
 
 DEVICE_ITSELF = ""
 """In the place of a feed: the offer is what the device itself says that its vendor offers it."""
