@@ -294,7 +294,7 @@ def test_the_risk_and_the_cost(
     [
         ("zigbee2mqtt", ["Shows how far it is while it installs.", "Says why if it fails."]),
         ("tasmota", ["Says nothing while it installs", "Loads its file from the hub without encryption"]),
-        ("esphome", ["Does not say why if it fails.", "Looks up by itself what to install"]),
+        ("esphome", ["Does not say why if it fails.", "Looks for updates by itself"]),
     ],
 )
 def test_what_this_kind_of_device_can_do(hass: HomeAssistant, dialect: str, said: list[str]) -> None:
@@ -304,7 +304,7 @@ def test_what_this_kind_of_device_can_do(hass: HomeAssistant, dialect: str, said
 
 def test_of_what_a_vendor_serves_nothing_is_said_that_only_the_hub_does(hass: HomeAssistant) -> None:
     shown = notes(hass, replace(OFFER, trust=Trust.VENDOR), dialect="esphome")
-    assert "Looks up by itself" not in shown
+    assert "Looks for updates by itself" not in shown
 
 
 def test_very_long_notes_leave_room_for_the_proof(hass: HomeAssistant) -> None:
