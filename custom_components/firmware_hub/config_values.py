@@ -132,7 +132,7 @@ def feed_from_data(feed_id: str, title: str, data: Mapping[str, Any]) -> Feed:
         root=data.get(CONF_ROOT, ""),
         files_url=data.get(CONF_FILES_URL, ""),
         authority=data.get(CONF_AUTHORITY, ""),
-        hosts=GITHUB_HOSTS if urlsplit(data[CONF_URL]).hostname in GITHUB_HOSTS else (),
+        hosts=GITHUB_HOSTS if kind == KIND_GITHUB and urlsplit(data[CONF_URL]).hostname in GITHUB_HOSTS else (),
     )
 
 

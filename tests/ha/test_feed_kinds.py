@@ -58,6 +58,11 @@ def test_the_files_of_a_repository_at_github_are_at_github() -> None:
     assert feed_from_data("id", "Plugs", data | {"url": API}).hosts == ()
 
 
+def test_a_list_of_a_vendors_own_may_lie_at_github_and_name_files_elsewhere() -> None:
+    data = {"vendor": "Acme", "kind": "signed_manifest", "url": "https://github.com/acme/plug/raw/main/manifest.jws"}
+    assert feed_from_data("id", "Plugs", data).hosts == ()
+
+
 @pytest.mark.parametrize("feed", BUILT_IN_FEEDS, ids=lambda feed: feed.id)
 def test_a_public_source_is_at_hosts_of_its_own_and_a_mirror_is_where_its_owner_says(feed: Feed) -> None:
     host = str(urlsplit(feed.url).hostname)
