@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from custom_components.firmware_hub.core.effects import FetchArtifacts, SendInstall
+from custom_components.firmware_hub.core.effects import FetchArtifacts, SendInstall, StopServing
 from custom_components.firmware_hub.core.errors import Reason
 from custom_components.firmware_hub.core.model import InstallState, Trust
 
@@ -118,3 +118,27 @@ def test_success_is_what_the_device_says_after_it_came_back() -> None:
     made.fetched()
     made.succeed()
     assert made.last().state is S.SUCCEEDED
+
+
+def test_between_two_attempts_there_is_no_image_for_whoever_else_orders_it() -> None:
+    made = waiting()
+    looks(made)
+    made.fetched()
+    assert made.install().state is S.INSTALLING
+    made.wait(made.install().deadline - made.now)
+    effects = made.report() + made.wait(MINUTE)
+    assert (made.install().state, made.install().reason) == (S.DEFERRED, Reason.WAITS_FOR_RETRY)
+    assert of_kind(effects, StopServing) == [StopServing(made.install().id)]
+    effects = made.wait(12 * MINUTE) + made.commanded()
+    assert of_kind(effects, FetchArtifacts)
+    assert of_kind(effects, SendInstall)
+
+
+@pytest.mark.parametrize("supplied", ["", "another"])
+def test_saying_it_again_without_having_looked_costs_no_fetch(supplied: str) -> None:
+    made = waiting()
+    effects = made.report(settings={"offered": "1.2.0", "supplied": supplied}) + made.report(
+        settings={"offered": "1.2.0"}
+    )
+    assert of_kind(effects, FetchArtifacts) == []
+    assert made.install().reason is Reason.WAITS_FOR_LOOK

@@ -29,7 +29,7 @@ from .inputs import (
 )
 from .install import Booted, Freed, Health, Linked, Staged
 from .installer import Installer
-from .model import OFFERED, Device, DeviceFacts, DeviceId, Install, InstallState
+from .model import OFFERED, SUPPLIED, Device, DeviceFacts, DeviceId, Install, InstallState
 from .ports import Capabilities
 from .rivals import Rivals
 from .strangers import Strangers
@@ -111,8 +111,13 @@ class Reports:
             return
         if current.state is InstallState.DOWNLOADED:
             self._installer.try_command(current, turn)
-        elif current.reason is Reason.WAITS_FOR_LOOK and settings[OFFERED] == current.offer.version:
+        elif current.reason is Reason.WAITS_FOR_LOOK and self._has_looked(current, settings):
             self._installer.happen(current, Freed(), turn, save=False)
+
+    def _has_looked(self, install: Install, settings: Mapping[str, str]) -> bool:
+        """Whether a device says what an install is about, after it was seen to look that up."""
+        supplied = self._fleet.devices[install.device_id].settings.get(SUPPLIED)
+        return supplied == install.id and settings[OFFERED] == install.offer.version
 
     def _is_believed(self, item: DeviceReported, turn: Turn) -> bool:
         """Whether the device itself said this, and not somebody in its name."""

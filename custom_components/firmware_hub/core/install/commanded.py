@@ -15,7 +15,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from .. import limits
-from ..effects import QueryDevice, SendInstall, ServeAgain
+from ..effects import QueryDevice, SendInstall, ServeAgain, StopServing
 from ..errors import Reason
 from ..inputs import Stage
 from ..model import Install, InstallState as S
@@ -202,8 +202,14 @@ def _not_begun(install: Install, context: Context, now: datetime) -> Step:
     if install.attempt >= limits.MAX_ATTEMPTS:
         return end(install, S.FAILED, Reason.NOT_BEGUN, now, detail=install.failure_detail)
     over = install.command_deadline or now
-    again = Hold(Reason.WAITS_FOR_RETRY, {"attempt": str(install.attempt + 1)}, max(over, now + limits.RETRY_DELAY))
-    return hold(install, again, context, now)
+    return _once_more(install, max(over, now + limits.RETRY_DELAY), context, now)
+
+
+def _once_more(install: Install, not_before: datetime, context: Context, now: datetime) -> Step:
+    """Let it wait for another attempt. Where others can order it as well, no image lies there until the hub does."""
+    again = Hold(Reason.WAITS_FOR_RETRY, {"attempt": str(install.attempt + 1)}, not_before)
+    waits, effects = hold(install, again, context, now)
+    return Step(waits, (StopServing(install.id), *effects) if context.capabilities.looks_up else effects)
 
 
 def health_early(install: Install, item: Health, _context: Context, _now: datetime) -> Step:
@@ -245,8 +251,7 @@ def _still_old(install: Install, context: Context, now: datetime) -> Step:
     # Whoever cannot be asked would say nothing that another attempt could begin from.
     if install.attempt >= limits.MAX_ATTEMPTS or not context.capabilities.answers:
         return end(install, S.FAILED, install.failure or Reason.NO_REACTION, now)
-    again = Hold(Reason.WAITS_FOR_RETRY, {"attempt": str(install.attempt + 1)}, now + limits.RETRY_DELAY)
-    return hold(install, again, context, now)
+    return _once_more(install, now + limits.RETRY_DELAY, context, now)
 
 
 # --- time that was lost ----------------------------------------------------------------------------------------------
