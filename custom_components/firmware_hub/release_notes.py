@@ -18,20 +18,23 @@ _ALL_NOTES_LIMIT = 12_000
 _CVE_LIMIT = 10
 _ALGORITHMS = {"sha512": "SHA-512", "sha3-256": "SHA3-256"}
 """What a digest names before its colon; without one it is SHA-256."""
+_LONG_MINUTES = 30
+"""From this on a family's usual time is only where it begins: Zigbee images take from half an hour to hours."""
 
 
 def release_notes(hass: HomeAssistant, view: DeviceView) -> str | None:
     """Return the whole text as markdown; None if there is nothing to install."""
     if (offer := view.shown) is None:
         return None
+    family = BY_NAME[view.device.dialect].capabilities
     sections = (
         _last_failure(hass, view),
         _security(hass, offer.release),
         _changes(hass, offer),
         _section(hass, "notes_proof", _proof(hass, offer)),
         _section(hass, "notes_risk", _risk(hass, view.device, offer.release)),
-        _section(hass, "notes_cost", _cost(hass, offer.release)),
-        _section(hass, "notes_family", _family(hass, BY_NAME[view.device.dialect].capabilities, offer)),
+        _section(hass, "notes_cost", _cost(hass, family, offer.release)),
+        _section(hass, "notes_family", _family(hass, family, offer)),
     )
     return "\n\n".join(section for section in sections if section)
 
@@ -101,12 +104,12 @@ def _risk(hass: HomeAssistant, device: Device, release: Release) -> Iterator[str
         yield text(hass, "risk_battery")
 
 
-def _cost(hass: HomeAssistant, release: Release) -> Iterator[str]:
+def _cost(hass: HomeAssistant, family: Capabilities, release: Release) -> Iterator[str]:
     yield text(hass, "cost_when")
     if release.install_minutes is not None:
         yield text(hass, "cost_minutes", {"minutes": str(release.install_minutes)})
     else:
-        yield text(hass, "cost_unknown")
+        yield text(hass, "cost_unknown" if family.default_minutes < _LONG_MINUTES else "cost_long")
     yield text(hass, "cost_first_alone")
 
 

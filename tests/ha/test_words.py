@@ -279,6 +279,8 @@ def test_a_severity_alone_is_no_security_fix(hass: HomeAssistant) -> None:
         ({}, {"battery_powered": True}, "Runs on a battery"),
         ({"install_minutes": 4}, {}, "About 4 min"),
         ({}, {}, "A few minutes"),
+        ({}, {"dialect": "zigbee2mqtt"}, "several hours"),
+        ({"install_minutes": 4}, {"dialect": "zigbee2mqtt"}, "About 4 min"),
         ({}, {}, "*Update* approves it"),
     ],
 )
