@@ -149,11 +149,28 @@ class FirmwareUpdateEntity(DeviceEntity, UpdateEntity):
 
     @override
     async def async_added_to_hass(self) -> None:
-        """Find out which address belongs into a device that looks up by itself what to install."""
-        if self._view is not None and self._view.device.dialect in ANNOUNCERS:
-            with suppress(OutsideFailed):
-                self._looks_at = {"manifest_address": await self._coordinator.async_device_address(self._device_id)}
+        """Show as well which address belongs into a device that looks up by itself what to install."""
         await super().async_added_to_hass()
+        if self._view is not None and self._view.device.dialect in ANNOUNCERS:
+            self._look_up()
+            self.async_on_remove(self._entry.add_update_listener(self._async_set_anew))
+
+    async def _async_set_anew(self, _hass: HomeAssistant, _entry: FirmwareHubConfigEntry) -> None:
+        self._look_up()
+
+    @callback
+    def _look_up(self) -> None:
+        """Begin to find the address out, when the hub has taken the settings over; no other entity waits for that."""
+        self._entry.async_create_background_task(
+            self.hass, self._async_look_up(), f"firmware_hub address for {self._device_id}", eager_start=False
+        )
+
+    async def _async_look_up(self) -> None:
+        with suppress(OutsideFailed):
+            address = await self._coordinator.async_device_address(self._device_id)
+            if self._looks_at.get("manifest_address") != address:
+                self._looks_at = {"manifest_address": address}
+                self.async_write_ha_state()
 
     @override
     def version_is_newer(self, latest_version: str, installed_version: str) -> bool:

@@ -43,7 +43,7 @@ def shown_address(house: House) -> str:
     """Return what its owner copies into the node's configuration."""
     states = house.hass.states.async_all("update")
     mine = next(state for state in states if state.attributes.get("hub_device_id") == house.device_id(NODE))
-    return str(mine.attributes["manifest_address"])
+    return str(mine.attributes.get("manifest_address"))
 
 
 async def get(address: str) -> tuple[int, bytes]:
@@ -53,7 +53,7 @@ async def get(address: str) -> tuple[int, bytes]:
 
 async def test_it_is_offered_a_signed_release_and_installs_what_the_hub_verified(house: House) -> None:
     device = await plugged_in(house)
-    assert shown_address(house) == device.source
+    await house.until(lambda: shown_address(house) == device.source)
     await waiting(house)
     assert await house.commands(NODE) == 0
     assert await device.look()
