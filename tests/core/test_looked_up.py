@@ -124,7 +124,8 @@ def test_between_two_attempts_there_is_no_image_for_whoever_else_orders_it() -> 
     made = waiting()
     looks(made)
     made.fetched()
-    assert (deadline := made.install().deadline) is not None
+    deadline = made.install().deadline
+    assert deadline is not None
     made.wait(deadline - made.now)
     effects = made.report() + made.wait(MINUTE)
     assert (made.install().state, made.install().reason) == (S.DEFERRED, Reason.WAITS_FOR_RETRY)
