@@ -492,6 +492,24 @@ def test_any_member_is_read_as_it_is_or_refused(document: dict[str, Any], key: s
     assert isinstance(result, BadInput) or result == document[key]
 
 
+ODD = st.text(
+    st.sampled_from("a \x00\x1f\x7f\x85\xa0\xad\u200b\u200e\u2028\u202e\u2066\ufdd0\ufeff\uffff\ud800\udfff\U000e0001"),
+    max_size=5,
+)
+
+
+@given(ODD | st.text(max_size=400))
+def test_an_identifier_is_judged_the_same_wherever_it_stands(text: str) -> None:
+    alone = outcome(lambda: read_text(text))
+    within = outcome(lambda: read_object(json.dumps({"a": text}, ensure_ascii=False)).text("a", ""))
+    assert getattr(within, "reason", within) == getattr(alone, "reason", alone)
+
+
+@given(ODD | st.text(max_size=400))
+def test_a_label_is_cleaned_the_same_whatever_else_is_in_it(text: str) -> None:
+    assert clean_label(f"{text}\x00") == clean_label(text)
+
+
 @given(st.text(max_size=400))
 def test_a_clean_label_is_one_printable_line_within_its_bound(text: str) -> None:
     label = clean_label(text)

@@ -1,6 +1,7 @@
 """The queue of what the hub orders: nothing that goes wrong or takes its time keeps the rest from the disk."""
 
 import asyncio
+import json
 import shutil
 import threading
 from collections.abc import Iterable
@@ -209,6 +210,17 @@ async def test_a_yes_during_a_reload_is_kept_while_something_else_is_carried_out
     await begun.wait()
     await reload_while_asked(home, entity_id)
     assert home.hub.hub_view().waiting == 1
+
+
+async def test_what_a_device_said_a_moment_before_the_end_is_kept(home: Home) -> None:
+    await offered(home)
+    info = {"protocol": 1, "manufacturer": "Acme", "model": "PLUG-S1", "version": "1.0.0", "name": "Hall"}
+    async_fire_mqtt_message(home.hass, "fwhub/device/plug-1/info", json.dumps(info))
+    await until(lambda: home.hub._executor._queue)
+    assert await home.hass.config_entries.async_reload(home.entry.entry_id)
+    view = home.hub.device_view(PLUG)
+    assert view is not None
+    assert view.device.name == "Hall"
 
 
 async def test_who_asks_a_hub_that_stops_is_told_so(home: Home) -> None:
