@@ -201,6 +201,37 @@ def test_what_was_cleared_is_not_told_again() -> None:
     assert told(script.wait(limits.CLEARED_WITHIN + MINUTE)) == []
 
 
+def test_what_may_be_a_question_ends_nothing() -> None:
+    script = ready()
+    script.tell(replace(ORDER, empty_asks=True))
+    script.approve()
+    assert over(script.tell(LastingOrderGone(TOPIC))) == []
+    assert script.hold == HELD
+
+
+def test_what_may_be_a_question_is_the_end_after_the_hub_has_cleared_the_topic() -> None:
+    script = Script()
+    script.tell(replace(ORDER, empty_asks=True), OrderClearRequested(TOPIC, "anna"))
+    assert over(script.tell(LastingOrderGone(TOPIC))) == [TOPIC]
+    script.tell(replace(ORDER, empty_asks=True))
+    assert over(script.tell(LastingOrderGone(TOPIC))) == []
+
+
+def test_what_the_broker_would_not_clear_is_not_ended_by_a_question_later() -> None:
+    script = Script()
+    script.tell(replace(ORDER, empty_asks=True), OrderClearRequested(TOPIC, "anna"))
+    script.wait(limits.CLEARED_WITHIN + SECOND)
+    assert over(script.tell(LastingOrderGone(TOPIC))) == []
+
+
+def test_what_was_to_be_cleared_when_the_connection_was_lost_is_not_ended_by_a_question() -> None:
+    script = Script()
+    script.tell(replace(ORDER, empty_asks=True), OrderClearRequested(TOPIC, "anna"))
+    script.link(up=False)
+    script.link()
+    assert over(script.tell(LastingOrderGone(TOPIC))) == []
+
+
 def test_a_topic_that_is_clear_already_is_left_alone() -> None:
     assert of_kind(Script().tell(OrderClearRequested(TOPIC, "anna")), ClearTopic) == []
 

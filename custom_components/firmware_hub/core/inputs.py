@@ -123,12 +123,14 @@ class LastingOrderSeen:
     Attributes:
         what: the order in a word of its family.
         to_all: every device of the family obeys this topic.
+        empty_asks: an empty message there is a question of the family, and no sign that the topic was cleared.
     """
 
     dialect: str
     topic: str
     what: str
     to_all: bool = False
+    empty_asks: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,6 +8,8 @@ Rules (dialects.md 7, "Never retain a command"):
 * The owner is told once per topic, and of a few topics at once: whoever can write to the broker can write many.
 * It is over when its topic is cleared. After a lost connection the broker says again what it keeps; what it does not
   repeat was cleared meanwhile.
+* Whether an empty message was to be kept, a broker does not say to whoever listens already. Where it may be a question,
+  it ends nothing, unless the hub has just cleared the topic itself.
 """
 
 from __future__ import annotations
@@ -77,6 +79,7 @@ class LastingDesk:
         self._released = released
         self._shown: set[str] = set()
         self._doubtful: set[str] = set()
+        self._clearing: set[str] = set()
         self._connected = False
 
     def seen(self, item: LastingOrderSeen, turn: Turn) -> None:
@@ -89,14 +92,18 @@ class LastingDesk:
 
     def gone(self, item: LastingOrderGone, turn: Turn) -> None:
         """Take in that a topic was cleared. Never raises."""
-        if item.topic not in self._orders.by_topic:
-            return
-        self._orders.take(item.topic)
-        self._doubtful.discard(item.topic)
-        self._agenda.set("order", item.topic, None)
-        if item.topic in self._shown:
-            self._shown.remove(item.topic)
-            turn.do(ClearIssue(IssueKind.LASTING_COMMAND, item.topic))
+        order = self._orders.by_topic.get(item.topic)
+        if order is not None and not (order.empty_asks and item.topic not in self._clearing):
+            self._over(item.topic, turn)
+
+    def _over(self, topic: str, turn: Turn) -> None:
+        self._orders.take(topic)
+        self._doubtful.discard(topic)
+        self._clearing.discard(topic)
+        self._agenda.set("order", topic, None)
+        if topic in self._shown:
+            self._shown.remove(topic)
+            turn.do(ClearIssue(IssueKind.LASTING_COMMAND, topic))
         self._show(turn)
         self._released(turn)
 
@@ -113,10 +120,12 @@ class LastingDesk:
             raise Refused(Reason.BROKER_DISCONNECTED)
         turn.audit("order_cleared", item.topic, by=item.by, dialect=order.dialect, order=order.what)
         turn.do(ClearTopic(item.topic))
+        self._clearing.add(item.topic)
         self._agenda.set("order", item.topic, turn.now + limits.CLEARED_WITHIN)
 
     def not_cleared(self, topic: str, turn: Turn) -> None:
         """Say again what still lies there: somebody put it back, or the broker does not let us clear it."""
+        self._clearing.discard(topic)
         turn.do(_issue(self._orders.by_topic[topic]))
 
     def link(self, connected: bool, turn: Turn) -> None:
@@ -124,12 +133,13 @@ class LastingDesk:
         self._connected = connected
         if not connected:
             self._doubtful = set(self._orders.by_topic)
+            self._clearing.clear()
         self._agenda.set("orders", "", turn.now + limits.START_GRACE if connected and self._doubtful else None)
 
     def not_repeated(self, _subject: str, turn: Turn) -> None:
         """Drop what the broker did not say again."""
         for topic in sorted(self._doubtful):
-            self.gone(LastingOrderGone(topic), turn)
+            self._over(topic, turn)
 
     def _show(self, turn: Turn) -> None:
         for topic, order in self._orders.by_topic.items():

@@ -78,7 +78,9 @@ class TasmotaDialect(PlainInstalls):
     def lasting_order(self, message: Message, book: AddressBook) -> LastingOrderSeen | None:  # noqa: ARG002
         """Find an order to install, or one about the address that the next install begins with. Never raises."""
         what = orders.what(message)
-        return LastingOrderSeen(_NAME, message.topic, what, to_all=orders.is_to_all(message)) if what else None
+        to_all = orders.is_to_all(message)
+        # A command without a value asks for the present one.
+        return LastingOrderSeen(_NAME, message.topic, what, to_all=to_all, empty_asks=True) if what else None
 
     def filters_for(self, device: Device) -> tuple[str, ...]:
         """Return the filters of the device's topic pattern; devices with one pattern share them. Never raises.
