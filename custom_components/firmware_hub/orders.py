@@ -69,8 +69,10 @@ class Orders:
         """Have the broker forget an order that it keeps."""
         await self._transport.async_clear(effect.topic)
 
-    async def _async_tell(self, device_id: str, write: Callable[[Device], Iterable[Outgoing]]) -> None:
-        device = self._hub.get(device_id)
+    async def _async_tell(
+        self, device_id: str, write: Callable[[Device], Iterable[Outgoing]], removed: Device | None = None
+    ) -> None:
+        device = self._hub.get(device_id) or removed
         if device is None:
             return
         try:
@@ -127,7 +129,7 @@ class Orders:
             dialect = DIALECTS[device.dialect]
             return dialect.unschedule(device, effect.attempt_id) if isinstance(dialect, Scheduler) else ()
 
-        await self._async_tell(effect.device_id, write)
+        await self._async_tell(effect.device_id, write, effect.device)
 
     # --- files -------------------------------------------------------------------------------------------------------
 

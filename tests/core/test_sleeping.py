@@ -352,6 +352,14 @@ def test_a_removed_device_leaves_nothing_behind() -> None:
     assert (bridge.held, bridge.served) == ({}, set())
 
 
+def test_what_is_said_of_a_removed_device_names_it_as_it_was() -> None:
+    bridge = Bridge().scheduled()
+    known = bridge.hub.get(PLUG)
+    (order,) = of_kind(bridge.tell(ForgetRequested(PLUG, "anna")), TakeBack)
+    assert bridge.hub.get(PLUG) is None
+    assert order.device is known is not None
+
+
 def test_a_device_that_is_removed_while_it_is_taken_back_is_removed() -> None:
     bridge = Bridge().scheduled()
     bridge.hears = False

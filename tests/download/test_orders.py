@@ -10,7 +10,7 @@ import pytest
 from homeassistant.core import HomeAssistant
 
 from custom_components.firmware_hub.artifact_server import ArtifactServer, async_get_server
-from custom_components.firmware_hub.core.effects import FetchArtifacts, SendInstall, StopServing
+from custom_components.firmware_hub.core.effects import FetchArtifacts, SendInstall, StopServing, TakeBack
 from custom_components.firmware_hub.core.inputs import (
     CommandNotSent,
     CommandSent,
@@ -27,7 +27,7 @@ from custom_components.firmware_hub.download import Downloader
 from custom_components.firmware_hub.orders import Orders
 from simulator.broker import free_port
 from simulator.images import Image
-from tests.core.builders import PLUG, Home, feed
+from tests.core.builders import PLUG, Home, device, feed
 from tests.core.statements import release
 from tests.transport.test_listening import Nobody
 
@@ -156,3 +156,17 @@ async def test_nothing_is_sent_to_a_device_that_is_removed_while_its_files_are_l
     assert isinstance(kitchen.reported[-1], CommandNotSent)
     assert not await kitchen.is_served()
     assert await kitchen.kept() == []
+
+
+async def test_a_bridge_is_told_not_to_wait_for_a_device_that_was_just_removed(kitchen: Kitchen) -> None:
+    sleeper = device(
+        "zigbee:0x00158d0001a2b3c4",
+        dialect="zigbee2mqtt",
+        addresses=("ieee:0x00158d0001a2b3c4",),
+        channel={"command": "zigbee2mqtt/bridge/request/device/ota_update/"},
+    )
+    assert kitchen.home.hub.get(sleeper.id) is None
+    await kitchen.orders.async_take_back(TakeBack("id-1", "id-2", sleeper.id, sleeper))
+    assert [message.topic for message in kitchen.published] == [
+        "zigbee2mqtt/bridge/request/device/ota_update/unschedule"
+    ]

@@ -121,11 +121,15 @@ class SendInstall:
 
 @dataclass(frozen=True, slots=True)
 class TakeBack:
-    """Tell the bridge not to wait for a device any more; what has begun goes on."""
+    """Tell the bridge not to wait for a device any more; what has begun goes on.
+
+    ``device``: as it was last known, for when it is removed in the same turn.
+    """
 
     install_id: str
     attempt_id: str
     device_id: DeviceId
+    device: Device | None = None
 
 
 @dataclass(frozen=True, slots=True)
