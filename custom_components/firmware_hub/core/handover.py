@@ -9,7 +9,9 @@ that no more devices than allowed can begin.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
+from .effects import Effect, TakeBack
 from .errors import Reason
 from .fleet import Fleet
 from .gatekeeper import Gatekeeper
@@ -65,6 +67,12 @@ class Handover:
         if after.state is InstallState.INSTALLING and before.state is not InstallState.INSTALLING:
             self._make_room(network, turn)
         return False
+
+    def addressed(self, effect: Effect) -> Effect:
+        """Add to a recall whom it is about: a device that is being removed is not known any more when it is sent."""
+        if isinstance(effect, TakeBack):
+            return replace(effect, device=self._fleet.get(effect.device_id))
+        return effect
 
     @staticmethod
     def woke(before: Install, after: Install) -> bool:

@@ -14,7 +14,7 @@ from . import gate, limits, reminders
 from .agenda import Agenda
 from .asking import Asking
 from .doubts import Doubts
-from .effects import ClearIssue, Effect, IssueKind, LifecycleKind, QueryDevice, SendInstall, TakeBack
+from .effects import ClearIssue, Effect, IssueKind, LifecycleKind, QueryDevice, SendInstall
 from .errors import Reason
 from .feeds import Feeds
 from .fleet import Fleet
@@ -205,13 +205,7 @@ class Installer:
         if after.state is InstallState.DOWNLOADED and self.try_command(after, turn):
             return  # it has just spoken: a question beside the command could be in the command's way
         self._doubts.follow(after, effects, turn.now)
-        turn.do(*map(self._addressed, effects))
-
-    def _addressed(self, effect: Effect) -> Effect:
-        """Add to a last word whom it is about: a device that is being removed is not known when the word is said."""
-        if isinstance(effect, TakeBack):
-            return replace(effect, device=self._fleet.get(effect.device_id))
-        return effect
+        turn.do(*map(self._handover.addressed, effects))
 
     def _follow(self, before: Install, after: Install, effects: tuple[Effect, ...], turn: Turn) -> None:
         if after.state.is_end:
