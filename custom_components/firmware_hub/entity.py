@@ -133,6 +133,7 @@ class DeviceEntity(Entity):
         """Listen to the device."""
         await super().async_added_to_hass()
         self.async_on_remove(self._coordinator.listen_device(self._device_id, self._on_changed))
+        self._view = self._coordinator.device_view(self._device_id)  # it may have said something since it was found
 
     @callback
     def _on_changed(self) -> None:
