@@ -87,6 +87,7 @@ class HubEntity(Entity):
             identifiers={(DOMAIN, entry.entry_id)},
             name=entry.title,
             manufacturer="Firmware Hub",
+            model="Hub",
             entry_type=dr.DeviceEntryType.SERVICE,
         )
 
