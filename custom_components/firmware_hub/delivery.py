@@ -81,7 +81,7 @@ class Delivery:
         given, owner = self._place()
         url = await self._server.async_address(install.id, name, given)
         digest = await self._blocking(_md5, image)
-        said = announcer.announcement(device, release, url, digest)
+        said = announcer.announcement(device, release, url, digest, install.id)
         path = await self._downloader.async_keep(said.encode(), install.id)
         place = device_place(owner, device.id)
         await self._server.async_serve(install.id, {ANNOUNCEMENT_NAME: path}, given, owner, place)

@@ -147,7 +147,6 @@ class Executor:
     @callback
     def start(self) -> None:
         """Begin to act on batches."""
-        self._entry.async_on_unload(self._outside.server.listen(self._orders.on_access))
         self._running = self._entry.async_create_background_task(self._hass, self._async_run(), "firmware_hub executor")
 
     async def async_device_address(self, device_id: DeviceId) -> str:

@@ -5,15 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Mapping
 
-from homeassistant.core import callback
 from homeassistant.util import dt as dt_util
 
-from .artifact_listener import Access
 from .core import effects as e, inputs as i
 from .core.errors import HubError, OutsideFailed, Reason
 from .core.hub import Hub
-from .core.model import SUPPLIED, Artifact, Device, DeviceFacts, Install, Trust
-from .delivery import ANNOUNCEMENT_NAME, MANIFEST_NAME, Delivery
+from .core.model import Artifact, Device, Install, Trust
+from .delivery import MANIFEST_NAME, Delivery
 from .dialects import ANNOUNCERS, BY_NAME as DIALECTS, PROBERS
 from .dialects.base import InstallOrder, Outgoing
 from .dialects.scheduler import Scheduler
@@ -162,16 +160,6 @@ class Orders:
         """Leave nothing of an install that ended while its files were on their way."""
         if self._hub.installer.find(install_id) is None:
             await self._delivery.async_stop(install_id)
-
-    @callback
-    def on_access(self, access: Access) -> None:
-        """Tell the hub that a device knows what an install is about, because it looked that up."""
-        install = self._hub.installer.find(access.install_id)
-        device = self._hub.get(install.device_id) if install is not None else None
-        if device is None or access.name != ANNOUNCEMENT_NAME or access.sent < access.size:
-            return
-        facts = DeviceFacts(settings={SUPPLIED: access.install_id})
-        self._report(i.DeviceReported(device.id, device.dialect, facts, retained=True))
 
     async def async_stop_serving(self, effect: e.StopServing) -> None:
         """End the addresses of an install."""

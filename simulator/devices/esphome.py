@@ -50,6 +50,7 @@ class EsphomeDevice(LoadingDevice):
         super().__init__(**options)
         self.source = source
         self._md5 = ""
+        self._notes_url = "https://maker.example/notes"
 
     @property
     def prefix(self) -> str:
@@ -97,6 +98,7 @@ class EsphomeDevice(LoadingDevice):
             same = manifest["version"] == self.version
             self.offered, self.offered_url = ("", "") if same else (manifest["version"], image["path"])
             self._md5 = image["md5"]
+            self._notes_url = image.get("release_url", self._notes_url)
             await self.say_state()
         return found.status == 200
 
@@ -147,7 +149,7 @@ class EsphomeDevice(LoadingDevice):
             "latest_version": self.latest,
             "title": self.name,
             "release_summary": "Fewer restarts",
-            "release_url": "https://maker.example/notes",
+            "release_url": self._notes_url,
         }
 
     @override

@@ -8,7 +8,7 @@ from custom_components.firmware_hub.core.effects import FetchArtifacts, SendInst
 from custom_components.firmware_hub.core.errors import Reason
 from custom_components.firmware_hub.core.model import InstallState, Trust
 
-from .builders import MINUTE, PLUG, Home, capabilities, feed, of_kind, report
+from .builders import MINUTE, Home, capabilities, feed, of_kind
 from .statements import release
 
 S = InstallState
@@ -24,12 +24,9 @@ def home(offered: str | None = None, supplied: str = "") -> Home:
     return made
 
 
-def looks(made: Home, install_id: str = "", offered: str | None = "1.2.0") -> None:
-    """Let the plug fetch what an install is about, and say what it found."""
-    install_id = install_id or made.install().id
-    made.tell(report(PLUG, None, settings={"supplied": install_id}, retained=True))
-    if offered is not None:
-        made.report(settings={"offered": offered})
+def looks(made: Home, install_id: str = "", offered: str = "1.2.0") -> None:
+    """Let the plug say what it found, and for which install that is."""
+    made.report(settings={"offered": offered, "supplied": install_id or made.install().id})
 
 
 def waiting() -> Home:
@@ -94,18 +91,36 @@ def test_one_that_looks_while_the_command_is_being_prepared_is_sent_it() -> None
     made.approve()
     made.now += 2 * MINUTE
     made.fetched()
-    made.tell(report(PLUG, None, settings={"supplied": made.install().id}, retained=True))
-    assert of_kind(made.report(settings={"offered": "1.2.0"}), SendInstall)
+    assert of_kind(made.report(settings={"offered": "1.2.0", "supplied": made.install().id}), SendInstall)
 
 
 @pytest.mark.parametrize(
     ("install_id", "offered"),
-    [("another", "1.2.0"), ("", "1.1.0"), ("", None)],
-    ids=["of an earlier install", "another version", "it has said nothing"],
+    [("another", "1.2.0"), ("", "1.1.0"), ("", "")],
+    ids=["of an earlier install", "another version", "nothing new"],
 )
-def test_nothing_is_sent_to_one_that_would_install_something_else(install_id: str, offered: str | None) -> None:
+def test_nothing_is_sent_to_one_that_would_install_something_else(install_id: str, offered: str) -> None:
     made = waiting()
     looks(made, install_id, offered)
+    made.wait(11 * MINUTE)
+    made.fetched()
+    assert of_kind(made.report(), SendInstall) == []
+    assert made.install().reason is Reason.WAITS_FOR_LOOK
+
+
+def test_nothing_is_sent_to_one_that_found_the_same_version_elsewhere_after_it_looked() -> None:
+    made = waiting()
+    looks(made)
+    assert made.install().state is S.DOWNLOADING
+    made.report(settings={"offered": "1.2.0", "supplied": ""})
+    assert of_kind(made.fetched(), SendInstall) == []
+    assert made.install().reason is Reason.WAITS_FOR_LOOK
+
+
+def test_somebody_elses_look_at_the_manifest_is_no_proof() -> None:
+    """Whoever read it: the device found the approved version elsewhere, and so it names no install."""
+    made = waiting()
+    made.report(settings={"offered": "1.2.0", "supplied": ""})
     made.wait(11 * MINUTE)
     made.fetched()
     assert of_kind(made.report(), SendInstall) == []

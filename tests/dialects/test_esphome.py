@@ -11,7 +11,7 @@ import pytest
 from custom_components.firmware_hub.core.errors import Reason, Refused
 from custom_components.firmware_hub.core.fleet import Fleet
 from custom_components.firmware_hub.core.inputs import DeviceInput, DeviceLinkChanged, DeviceReported, DeviceWithdrawn
-from custom_components.firmware_hub.core.model import OFFERED, Device, DeviceFacts
+from custom_components.firmware_hub.core.model import OFFERED, SUPPLIED, Device, DeviceFacts, OfferedNotes
 from custom_components.firmware_hub.dialects.base import Outgoing
 from custom_components.firmware_hub.dialects.esphome import EsphomeDialect
 
@@ -122,7 +122,10 @@ def test_the_update_that_runs_what_the_node_runs_is_its_own() -> None:
     co_processor = {"installed_version": "2.7.0", "latest_version": "2.8.0"}
     hear(DIALECT, fleet, message("node/update/co/state", co_processor), message("node/update/fw/state", STATE))
     device = only_device(fleet)
-    assert (device.channel["command"], device.settings) == ("node/update/fw/command", {OFFERED: "2026.11.0"})
+    assert (device.channel["command"], device.settings) == (
+        "node/update/fw/command",
+        {OFFERED: "2026.11.0", SUPPLIED: ""},
+    )
     assert said(fleet, "node/update/co/state", STATE) == ()
 
 
@@ -131,6 +134,41 @@ def test_what_is_installed_already_is_no_offer() -> None:
     (item,) = said(fleet, "node/update/fw/state", STATE | {"latest_version": "2026.10.0"}, retained=True)
     assert isinstance(item, DeviceReported)
     assert (item.facts.settings, item.retained) == ({OFFERED: ""}, True)
+
+
+@pytest.mark.parametrize(
+    ("address", "supplied"),
+    [
+        ("https://acme.example/1#fwhub-id-1", "id-1"),
+        ("http://192.168.1.2:8127/#fwhub-id-1", "id-1"),
+        ("https://acme.example/1", ""),
+        ("https://acme.example/1#id-1", ""),
+        ("https://acme.example/1#fwhub-", ""),
+        ("https://acme.example/1#fwhub-id_1", ""),
+        ("https://acme.example/1#fwhub-" + "1" * 65, ""),
+        ("https://acme.example/" + "1" * 2048 + "#fwhub-id-1", ""),
+    ],
+)
+def test_what_it_found_is_of_the_install_that_it_repeats_and_else_of_none(address: str, supplied: str) -> None:
+    (item,) = said(node(), "node/update/fw/state", STATE | {"release_url": address})
+    assert isinstance(item, DeviceReported)
+    assert item.facts.settings is not None
+    assert item.facts.settings[OFFERED] == "2026.11.0"
+    assert item.facts.settings[SUPPLIED] == supplied
+
+
+def test_the_mark_of_an_install_is_not_shown_as_an_address_to_read() -> None:
+    fleet = node()
+    told = STATE | {"release_url": "https://acme.example/1#fwhub-id-1", "release_summary": "Opens faster"}
+    hear(DIALECT, fleet, message("node/update/fw/state", told))
+    assert OfferedNotes.of(only_device(fleet).settings) is None
+
+
+def test_what_it_found_elsewhere_is_not_of_the_install_that_it_knew_before() -> None:
+    fleet = node()
+    marked = STATE | {"release_url": "https://acme.example/1#fwhub-id-1"}
+    hear(DIALECT, fleet, message("node/update/fw/state", marked), message("node/update/fw/state", STATE))
+    assert only_device(fleet).settings[SUPPLIED] == ""
 
 
 def test_a_state_without_a_version_makes_nothing_known() -> None:
@@ -189,7 +227,7 @@ ADDRESS, MD5 = "http://192.168.1.2:8127/f/x/firmware.bin", "0" * 32
 
 
 def manifest(device: Device, **changes: Any) -> dict[str, Any]:
-    told = json.loads(DIALECT.announcement(device, replace(release(artifact()), **changes), ADDRESS, MD5))
+    told = json.loads(DIALECT.announcement(device, replace(release(artifact()), **changes), ADDRESS, MD5, "id-1"))
     assert isinstance(told, dict)
     return told
 
@@ -199,18 +237,42 @@ def test_a_manifest_names_the_image_for_whichever_chip_of_the_platform_it_is(pla
     told = manifest(replace(only_device(node()), hardware=platform), version="1.3.0")
     assert (told["name"], told["version"]) == ("node", "1.3.0")
     assert [build["chipFamily"] for build in told["builds"]][:2] == chips
-    assert all(build["ota"] == {"path": ADDRESS, "md5": MD5} for build in told["builds"])
+    image = {"path": ADDRESS, "md5": MD5, "release_url": "http://192.168.1.2:8127/#fwhub-id-1"}
+    assert all(build["ota"] == image for build in told["builds"])
 
 
 def test_a_manifest_says_what_there_is_to_read() -> None:
     device = replace(only_device(node()), hardware="ESP8266")
     (build,) = manifest(device, summary="Opens faster", notes_url="https://acme.example/1")["builds"]
-    assert (build["ota"]["summary"], build["ota"]["release_url"]) == ("Opens faster", "https://acme.example/1")
+    assert build["ota"]["summary"] == "Opens faster"
+    assert build["ota"]["release_url"] == "https://acme.example/1#fwhub-id-1"
+
+
+@pytest.mark.parametrize(
+    ("notes_url", "told"),
+    [
+        ("https://acme.example/1#changes", "https://acme.example/1#fwhub-id-1"),
+        ("https://acme.example/" + "1" * 223, "https://acme.example/" + "1" * 223 + "#fwhub-id-1"),
+        ("https://acme.example/" + "1" * 224, "http://192.168.1.2:8127/#fwhub-id-1"),
+    ],
+    ids=["it has a fragment", "just short enough", "too long to be repeated"],
+)
+def test_what_there_is_to_read_names_the_install_at_its_end(notes_url: str, told: str) -> None:
+    build = manifest(replace(only_device(node()), hardware="ESP8266"), notes_url=notes_url)["builds"][0]
+    assert build["ota"]["release_url"] == told
+
+
+def test_a_node_that_repeats_what_it_read_names_the_install() -> None:
+    told = manifest(replace(only_device(node()), hardware="ESP8266"), version="2026.11.0")
+    state = STATE | {"release_url": told["builds"][0]["ota"]["release_url"]}
+    (item,) = said(node(), "node/update/fw/state", state)
+    assert isinstance(item, DeviceReported)
+    assert item.facts.settings == {OFFERED: told["version"], SUPPLIED: "id-1"}
 
 
 def test_of_a_platform_that_is_not_known_nothing_is_told() -> None:
     with pytest.raises(Refused) as refusal:
-        DIALECT.announcement(replace(only_device(node()), hardware="BK72XX"), release(artifact()), ADDRESS, MD5)
+        DIALECT.announcement(replace(only_device(node()), hardware="BK72XX"), release(artifact()), ADDRESS, MD5, "i")
     assert refusal.value.reason is Reason.MANUAL_ONLY
 
 

@@ -8,7 +8,7 @@ import aiohttp
 
 from custom_components.firmware_hub.core.errors import Reason
 from custom_components.firmware_hub.core.inputs import CheckRequested
-from custom_components.firmware_hub.core.model import InstallState, Trust
+from custom_components.firmware_hub.core.model import OFFERED, InstallState, Trust
 from simulator.devices.esphome import EsphomeDevice
 from simulator.images import Image
 from tests.night.conftest import MAKER, NEW, OLD, House
@@ -83,4 +83,17 @@ async def test_until_the_hub_orders_it_there_is_no_image_whoever_asks(house: Hou
     assert status == HTTPStatus.OK
     image = json.loads(said)["builds"][0]["ota"]["path"]
     assert (await get(image))[0] == HTTPStatus.NOT_FOUND
+    assert await house.commands(NODE) == 0
+
+
+async def test_somebody_elses_look_at_its_address_is_no_proof_that_the_node_looked(house: House) -> None:
+    device = await plugged_in(house)
+    await waiting(house)
+    assert (await get(device.source))[0] == HTTPStatus.OK
+    device.offered, device.offered_url = NEW, house.vendor.plain_url("new.bin")
+    await device.say_state()
+    await house.until(lambda: house.view(NODE).device.settings.get(OFFERED) == NEW)
+    install = house.install(NODE)
+    assert install is not None
+    assert install.reason is Reason.WAITS_FOR_LOOK
     assert await house.commands(NODE) == 0

@@ -120,7 +120,7 @@ def vendor_says(asked: Asked, now: datetime) -> No | None:
     """Judge what the device said just now of its vendor's offer, where that is what it would load.
 
     None at all may mean that it has not asked its vendor since it restarted. What looks at an address of the hub has to
-    have fetched the particulars of this very install there, and to say that it took them in.
+    repeat what only the particulars of this very install name: that somebody read them there proves nothing.
     """
     if asked.capabilities.looks_up and not asked.install.offer.vendor_chooses:
         settings = asked.device.settings

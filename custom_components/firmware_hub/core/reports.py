@@ -115,7 +115,7 @@ class Reports:
             self._installer.happen(current, Freed(), turn, save=False)
 
     def _has_looked(self, install: Install, settings: Mapping[str, str]) -> bool:
-        """Whether a device says what an install is about, after it was seen to look that up."""
+        """Whether a device says what an install is about, and that it has this from the particulars of that install."""
         supplied = self._fleet.devices[install.device_id].settings.get(SUPPLIED)
         return supplied == install.id and settings[OFFERED] == install.offer.version
 

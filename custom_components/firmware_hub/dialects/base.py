@@ -73,8 +73,10 @@ class Prober(Protocol):
 class Announcer(Protocol):
     """What a dialect is besides, if its devices look at an address that is compiled into them for what to install."""
 
-    def announcement(self, device: Device, release: Release, url: str, md5: str) -> str:
+    def announcement(self, device: Device, release: Release, url: str, md5: str, install_id: str) -> str:
         """Write what such a device reads there: this release, whose image has this address and MD5.
+
+        It names the install in a way that the device repeats: that is how it proves that it read this itself.
 
         Raises:
             Refused: it is not known how to tell this device.

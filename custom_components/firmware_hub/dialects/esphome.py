@@ -16,10 +16,12 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import timedelta
+from urllib.parse import urldefrag, urljoin
 
+from ..core import limits
 from ..core.errors import BadInput, Reason, Refused
 from ..core.inputs import DeviceInput, DeviceLinkChanged, DeviceReported, DeviceWithdrawn, LastingOrderSeen
-from ..core.model import Artifact, Device, DeviceFacts, Release
+from ..core.model import OFFERED, SUPPLIED, Artifact, Device, DeviceFacts, Release
 from ..core.ports import AddressBook, Capabilities
 from ..core.untrusted import ROOT, Object, read_object, read_text
 from .base import InstallOrder, Message, Outgoing, PlainInstalls, offered
@@ -35,6 +37,9 @@ _STATUS = re.compile(r"(?P<prefix>[^+#\x00]{1,128}/)status")
 _STATE = re.compile(r"(?P<prefix>[^+#\x00]{1,128}/)update/(?P<entity>[A-Za-z0-9_-]{1,64})/state")
 _COMMAND = re.compile(r"(?P<prefix>[A-Za-z0-9_][A-Za-z0-9_./ -]{0,127}/)update/[A-Za-z0-9_-]{1,64}/command", re.ASCII)
 _CONFIG = re.compile(r"homeassistant/update/(?P<node>[A-Za-z0-9_-]{1,64})/[A-Za-z0-9_-]{1,64}/config")
+# At the end of the address that a manifest of the hub's gives to be read: which install it is about.
+_MARK = "#fwhub-"
+_MARKED = re.compile(rf"[^#]*{_MARK}(?P<install>[A-Za-z0-9-]{{1,64}})", re.ASCII)
 # What a node may compare itself with, by the platform that it names.
 _CHIPS: Mapping[str, tuple[str, ...]] = {
     "ESP8266": ("ESP8266",),
@@ -131,22 +136,25 @@ class EsphomeDialect(PlainInstalls):
             raise Refused(Reason.DEVICE_SILENT, "the node has not shown an update entity")
         return (Outgoing(topic, _INSTALL),)
 
-    def announcement(self, device: Device, release: Release, url: str, md5: str) -> str:
+    def announcement(self, device: Device, release: Release, url: str, md5: str, install_id: str) -> str:
         """Write the manifest that a node reads at its compiled address (dialects.md 8.3).
 
         A node says its platform and not which chip of that it is: all of them are named, with the one image there is.
-        For which project that is, the release says; the loader of the chip refuses an image for another one.
+        For which project that is, the release says; the loader of the chip refuses an image for another one. The
+        address of the notes, the hub's own where there are none, ends with the install: a node repeats it
+        (dialects.md 4.2).
 
         Raises:
             Refused: ``MANUAL_ONLY`` for a platform whose chips are not known.
         """
         if (chips := _CHIPS.get(device.hardware)) is None:
             raise Refused(Reason.MANUAL_ONLY, f"{device.hardware} takes no manifest of ours")
-        image: dict[str, str] = {"path": url, "md5": md5}
+        mark, notes = f"{_MARK}{install_id}", urldefrag(release.notes_url).url
+        if not notes or len(notes) + len(mark) > limits.MAX_TEXT:
+            notes = urljoin(url, "/")
+        image: dict[str, str] = {"path": url, "md5": md5, "release_url": f"{notes}{mark}"}
         if release.summary:
             image["summary"] = release.summary
-        if release.notes_url:
-            image["release_url"] = release.notes_url
         builds = [{"chipFamily": chip, "ota": image} for chip in chips]
         return json.dumps({"name": device.name, "version": release.version, "builds": builds})
 
@@ -217,6 +225,17 @@ def _read_state(device: Device, command: str, message: Message) -> tuple[DeviceI
     facts = DeviceFacts(
         version=installed or None,
         channel=None if known else {**device.channel, "command": command},
-        settings=offered("" if latest == installed else latest, state),
+        settings=_offer("" if latest == installed else latest, state),
     )
     return (DeviceReported(device.id, _NAME, facts, retained=message.retained),)
+
+
+def _offer(version: str, state: Object) -> dict[str, str]:
+    """Return what a node found: with the install that it is about, if that was at the hub, else with its notes.
+
+    What it found elsewhere is of no install, whatever it found before.
+    """
+    if marked := _MARKED.fullmatch(state.label("release_url", max_chars=limits.MAX_URL)):
+        return {OFFERED: version, SUPPLIED: marked["install"]}
+    said = offered(version, state)
+    return {**said, SUPPLIED: ""} if version else said

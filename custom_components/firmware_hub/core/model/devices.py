@@ -15,7 +15,7 @@ OFFERED = "offered"
 """In a device's settings: the version that its vendor offers this very device; empty: none. Rollouts differ."""
 
 SUPPLIED = "supplied"
-"""In a device's settings: the last install whose particulars it fetched at the address that is compiled into it."""
+"""In a device's settings: the install whose particulars it says to have read; empty: what it found is not the hub's."""
 
 _NOTES = ("offered_noted", "offered_url", "offered_summary")
 
