@@ -86,13 +86,18 @@ async def test_until_the_hub_orders_it_there_is_no_image_whoever_asks(house: Hou
     assert await house.commands(NODE) == 0
 
 
+async def finds_elsewhere(house: House, device: EsphomeDevice, version: str) -> None:
+    device.offered, device.offered_url = version, house.vendor.plain_url("new.bin")
+    await device.say_state()
+    await house.until(lambda: house.view(NODE).device.settings.get(OFFERED) == version)
+
+
 async def test_somebody_elses_look_at_its_address_is_no_proof_that_the_node_looked(house: House) -> None:
     device = await plugged_in(house)
     await waiting(house)
     assert (await get(device.source))[0] == HTTPStatus.OK
-    device.offered, device.offered_url = NEW, house.vendor.plain_url("new.bin")
-    await device.say_state()
-    await house.until(lambda: house.view(NODE).device.settings.get(OFFERED) == NEW)
+    await finds_elsewhere(house, device, "1.0.5")
+    await finds_elsewhere(house, device, NEW)
     install = house.install(NODE)
     assert install is not None
     assert install.reason is Reason.WAITS_FOR_LOOK
